@@ -1,0 +1,318 @@
+"""What a store keeps and promises; tests/contracts/ holds every backend to it.
+
+Times are Unix milliseconds. Every method may raise StoreBusy (ask again later) or StoreError.
+Lists come back in a stated order, and pages continue after a key, never by counting rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from fleetpulse.alerts import AlertEvent, AlertState, RuleChange, Severity, State, Status
+from fleetpulse.telemetry import CHANNELS, Channel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Scored readings as columns of n values each; NaN: missing."""
+
+    device_ids: Sequence[str]
+    measured_at: Sequence[int]
+    seq: Sequence[int]
+    channels: Sequence[Sequence[float]]  # one column per channel, in the order of CHANNELS
+    rejected: Sequence[int]  # channels that came with an impossible value
+    probability: Sequence[float]  # of the worst rule
+    expected_s: Sequence[float]  # seconds until it is expected to hold
+    status: Sequence[Status]
+    causes: Mapping[int, Sequence[str]]  # by row; only warnings have causes
+    model_version: str | None
+
+    def __len__(self) -> int:
+        return len(self.device_ids)
+
+
+class StoredReading(msgspec.Struct, frozen=True, kw_only=True):
+    """A reading with its prediction, as it is read back. None: missing or not known."""
+
+    device_id: str
+    measured_at: int
+    seq: int
+    temperature_c: float | None = None
+    power_w: float | None = None
+    load_pct: float | None = None
+    voltage_v: float | None = None
+    fan_cfm: float | None = None
+    clock_ghz: float | None = None
+    requested_clock_ghz: float | None = None
+    load_1m: float | None = None
+    throttled: float | None = None
+    undervoltage: float | None = None
+    memory_pct: float | None = None
+    disk_pct: float | None = None
+    rejected: int = 0
+    probability: float | None = None
+    expected_s: float | None = None
+    status: Status = Status.UNKNOWN
+    causes: list[str] = []
+    model_version: str | None = None
+
+    def channels(self) -> list[tuple[Channel, float | None]]:
+        """Every channel with its value, in the order of CHANNELS."""
+        return [(channel, getattr(self, channel.name)) for channel in CHANNELS]
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine that has sent at least one reading."""
+
+    device_id: str
+    kind: str
+    first_seen_at: int  # event time of its first stored reading
+    clock_ahead_ms: int | None = None  # how far in the future its last refused record was
+    clock_ahead_at: int | None = None  # when that was, by our clock
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """One episode of one rule of one device, as its newest event left it."""
+
+    alert_id: str  # "<device>:<rule>:<episode>"
+    device_id: str
+    kind: str
+    rule: str
+    episode: int
+    state: State  # current
+    severity: Severity  # the worst so far
+    opened_at: int
+    changed_at: int
+    closed_at: int | None = None  # recovered, or the danger passed
+    stressed_at: int | None = None  # when the limit was reached, if it was
+    probability: float | None = None  # at opening
+    expected_s: float | None = None  # at opening
+    value: float | None = None  # newest
+    limit: float | None = None
+    causes: list[str] = []  # at opening
+    model_version: str | None = None
+
+
+class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert event in the outbox, and when it was written there (our clock)."""
+
+    event: AlertEvent
+    stored_at: int
+
+
+class Progress(StrEnum):
+    """How far a delivery is."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    FAILED = "failed"  # given up
+    FOLDED = "folded"  # told as part of a summary
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One event for one chat or channel: the table of these is the queue."""
+
+    event_id: str
+    target: str  # "telegram:<chat id>", later "apprise:<name>", …
+    due_at: int
+    progress: Progress = Progress.WAITING
+    attempts: int = 0
+    sent_at: int | None = None
+    message_id: str | None = None  # the channel's own, to edit or to answer
+    error: str | None = None  # of the last attempt
+
+
+class Chat(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who is told."""
+
+    chat_id: str  # "telegram:<chat id>"
+    title: str
+    subscribed_at: int
+    active: bool = True
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that said it is alive."""
+
+    process: str
+    at: int
+    detail: str = ""
+
+
+class ReadingStore(Protocol):
+    """Readings with their predictions."""
+
+    def latest(self, device_id: str) -> StoredReading | None:
+        """The newest by (measured_at, seq), whatever the order of arrival."""
+
+    def latest_of(self, device_ids: Collection[str]) -> Mapping[str, StoredReading]:
+        """The newest of each; devices without readings are left out."""
+
+    def page(
+        self,
+        device_id: str,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        after: tuple[int, int] | None = None,
+        limit: int = 100,
+        newest_first: bool = False,
+    ) -> Sequence[StoredReading]:
+        """At most `limit` readings with since <= measured_at < until, in time order.
+
+        after: the (measured_at, seq) of the last one of the page before, in the same order.
+        """
+
+    def count(self, device_id: str | None = None) -> int:
+        """How many are stored, of one device or of all."""
+
+    def rejected_since(self, device_id: str, since: int) -> int:
+        """How many channel values of this device were impossible since then."""
+
+
+class DeviceStore(Protocol):
+    """The machines."""
+
+    def get(self, device_id: str) -> Device | None:
+        """One device, or None."""
+
+    def page(self, *, after: str | None = None, limit: int = 100) -> Sequence[Device]:
+        """In the order of their ids."""
+
+    def clock_ahead(self, device_id: str, kind: str, ahead_ms: int, at: int) -> None:
+        """Remember that this device's clock was that far ahead; makes the device if need be."""
+
+
+class AlertStore(Protocol):
+    """States, episodes and the outbox of events."""
+
+    def states_of(self, device_ids: Collection[str]) -> Sequence[AlertState]:
+        """Every state stored for these devices."""
+
+    def page(
+        self,
+        *,
+        device_id: str | None = None,
+        open_only: bool = False,
+        since: int | None = None,
+        until: int | None = None,
+        before: tuple[int, str] | None = None,
+        limit: int = 100,
+    ) -> Sequence[Alert]:
+        """Episodes, newest first by (opened_at, alert_id); since <= opened_at < until."""
+
+    def events_page(
+        self,
+        *,
+        device_id: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        before: tuple[int, str] | None = None,
+        limit: int = 100,
+    ) -> Sequence[AlertEvent]:
+        """Events, newest first by (at, event_id); since <= at < until."""
+
+    def event(self, event_id: str) -> AlertEvent | None:
+        """One event, or None."""
+
+    def stored_since(self, stored_at: int, *, limit: int = 1000) -> Sequence[StoredEvent]:
+        """Events written to the outbox at or after that moment, oldest first."""
+
+
+class DeliveryStore(Protocol):
+    """The queue of messages."""
+
+    def position(self, reader: str) -> int:
+        """Up to when (stored_at) this reader has turned events into deliveries; 0: never."""
+
+    def plan(self, reader: str, deliveries: Sequence[Delivery], upto: int) -> None:
+        """Add deliveries and move the reader's position, at once.
+
+        One that exists already (same event_id and target) is left as it is.
+        """
+
+    def due(self, target_prefix: str, now: int, *, limit: int = 100) -> Sequence[Delivery]:
+        """Waiting ones with due_at <= now whose target begins so, by (due_at, event_id, target)."""
+
+    def update(self, delivery: Delivery) -> None:
+        """Replace the delivery with the same event_id and target."""
+
+    def of_event(self, event_id: str) -> Sequence[Delivery]:
+        """Every delivery of one event, by target."""
+
+
+class ChatStore(Protocol):
+    """Who is told."""
+
+    def put(self, chat: Chat) -> None:
+        """Add or replace."""
+
+    def get(self, chat_id: str) -> Chat | None:
+        """One chat, or None."""
+
+    def active(self) -> Sequence[Chat]:
+        """Every active chat, by chat_id."""
+
+
+class RuleStore(Protocol):
+    """What owners changed of the rules."""
+
+    def put(self, change: RuleChange) -> None:
+        """Add or replace the change of (device_id, rule)."""
+
+    def of(self, device_id: str) -> Sequence[RuleChange]:
+        """The changes of one device, by rule."""
+
+    def changed_since(self, at: int) -> Sequence[RuleChange]:
+        """Every change with changed_at >= at, by (changed_at, device_id, rule)."""
+
+
+class HeartbeatStore(Protocol):
+    """Which processes are alive."""
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Add or replace the heartbeat of this process."""
+
+    def all(self) -> Sequence[Heartbeat]:
+        """Every heartbeat, by process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """What a consumer saves at once: readings, and what they changed."""
+
+    rows: Rows
+    new_devices: Sequence[Device] = ()
+    states: Sequence[AlertState] = ()
+    events: Sequence[AlertEvent] = ()
+    stored_at: int = 0  # our clock, for the outbox
+
+
+class Store(Protocol):
+    """Everything that is kept. Safe for use from several threads and several processes."""
+
+    readings: ReadingStore
+    devices: DeviceStore
+    alerts: AlertStore
+    deliveries: DeliveryStore
+    chats: ChatStore
+    rules: RuleStore
+    heartbeats: HeartbeatStore
+
+    def save(self, scored: Scored) -> None:
+        """Save all of it, in one transaction where the backend has them.
+
+        Saving the same again changes nothing: a reading (device_id, measured_at, seq), a device
+        and an event that exist are left as they are; a state is replaced.
+        """
+
+    def check(self) -> None:
+        """Return if the backend answers; raises StoreError."""
+
+    def close(self) -> None:
+        """Give back connections; the store cannot be used after."""

@@ -1,0 +1,100 @@
+"""Record <-> bytes: the only encoder and decoder of what travels on the topics.
+
+A value is UTF-8 JSON, flat, with units in the keys; Confluent framing (a zero byte and a schema id
+of four bytes before the JSON) is read too.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import re
+from typing import Any
+
+import msgspec
+
+from fleetpulse.errors import DecodeError
+from fleetpulse.telemetry import CHANNEL_NAMES, Reading
+
+MAX_BYTES = 1_000_000  # Kafka's default message.max.bytes: a larger value was never a reading
+_FRAME_BYTES = (
+    5  # https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/
+)
+_IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_INT64_MAX = 2**63 - 1
+
+encode = msgspec.json.Encoder().encode
+_decode_strictly = msgspec.json.Decoder(Reading).decode
+
+
+@functools.lru_cache(maxsize=100_000)
+def is_identifier(text: str) -> bool:
+    """Whether `text` can name a device or a kind: 1 to 64 of A-Z a-z 0-9 . _ -"""
+    return _IDENTIFIER.fullmatch(text) is not None
+
+
+def decode(value: bytes | None) -> tuple[Reading, int]:
+    """The reading in a record's value, and how many of its channels were not numbers.
+
+    Channels that are not finite numbers become missing. Ranges are not checked here: whoever holds
+    columns does that for all rows at once. Raises DecodeError for what can never be a reading.
+    """
+    if value is None:
+        raise DecodeError("empty", "the record has no value")
+    if len(value) > MAX_BYTES:
+        raise DecodeError("too-large", f"{len(value)} bytes, more than {MAX_BYTES}")
+    if value[:1] == b"\x00":
+        value = value[_FRAME_BYTES:]
+    try:
+        reading, rejected = _decode_strictly(value), 0
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        reading, rejected = _decode_leniently(value)
+    if not is_identifier(reading.device_id):
+        raise DecodeError("bad-field", "device_id must be 1 to 64 of A-Z a-z 0-9 . _ -")
+    if not is_identifier(reading.kind):
+        raise DecodeError("bad-field", "kind must be 1 to 64 of A-Z a-z 0-9 . _ -")
+    if not 0 <= reading.measured_at <= _INT64_MAX:
+        raise DecodeError("bad-field", "measured_at must be Unix milliseconds")
+    if not 0 <= reading.seq <= _INT64_MAX:
+        raise DecodeError("bad-field", "seq must be a whole number, 0 or more")
+    return reading, rejected
+
+
+def _decode_leniently(value: bytes) -> tuple[Reading, int]:
+    """The same for a record that is not quite right: one bad channel does not cost the others."""
+    try:
+        document = json.loads(value)
+    except (ValueError, RecursionError) as problem:
+        raise DecodeError("not-json", str(problem)[:200]) from problem
+    if not isinstance(document, dict):
+        raise DecodeError("not-an-object", f"a JSON {type(document).__name__}, not an object")
+    values = {name: _number(document.get(name)) for name in CHANNEL_NAMES}
+    rejected = sum(document.get(name) is not None and values[name] is None for name in values)
+    reading = Reading(
+        device_id=_required(document, "device_id", str),
+        kind=_required(document, "kind", str),
+        measured_at=_required(document, "measured_at", int),
+        seq=_required({"seq": 0} | document, "seq", int),
+        **values,
+    )
+    return reading, rejected
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _required(document: dict[str, Any], field: str, kind: type) -> Any:
+    value = document.get(field)
+    if value is None:
+        raise DecodeError("missing-field", f"{field} is required")
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise DecodeError("bad-field", f"{field} must be {kind.__name__}")
+    return value

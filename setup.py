@@ -1,0 +1,75 @@
+"""Packaging: one extra per process, so that an agent carries no model and an API no broker."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from setuptools import setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "fleetpulse/__init__.py").read_text())[1]
+
+CORE = ["msgspec>=0.20", "pydantic-settings>=2.14", "rich>=14"]
+SQL = ["SQLAlchemy>=2.1"]
+AGENT = ["confluent-kafka==2.16.0", "psutil>=7", "gpiozero>=2.0.1"]
+CONSUMER = [
+    "confluent-kafka==2.16.0",
+    "numpy>=2.2",
+    "scikit-learn>=1.9,<1.10",  # model files are made for one minor version
+    "skops>=0.14",
+    *SQL,
+]
+API = ["flask>=3.1", "flask-restx>=1.3.2", "gunicorn>=23", "uplot-python>=1.1", *SQL]
+BOT = [
+    "python-telegram-bot[job-queue,rate-limiter]>=22.8,<23",
+    "matplotlib>=3.10",
+    "flask>=3.1",
+    *SQL,
+]
+EXTRAS = {"agent": AGENT, "consumer": CONSUMER, "api": API, "bot": BOT}
+EXTRAS["all"] = sorted({need for needs in EXTRAS.values() for need in needs})
+TESTS = [
+    "hypothesis>=6.150",
+    "import-linter>=2.5",
+    "mypy>=2.4",
+    "playwright>=1.60",
+    "pytest>=9",
+    "pytest-xdist>=3.8",
+    "ruff>=0.17,<0.18",
+    "schemathesis>=4.3",
+]
+
+setup(
+    name="fleetpulse",
+    version=VERSION,
+    description="Watches a fleet of PCs and Raspberry Pis and says before one gets into trouble.",
+    long_description=(ROOT / "README.md").read_text() if (ROOT / "README.md").exists() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    install_requires=CORE,
+    extras_require=EXTRAS | {"test": TESTS},
+    # Listed one by one: `api`, `bot` and `model` are common names, and a search would take more.
+    packages=[
+        "fleetpulse",
+        "fleetpulse.cli",
+        "fleetpulse.stores",
+        "generators",
+        "consumer",
+        "consumer.stages",
+        "model",
+        "api",
+        "api.resources",
+        "api.dashboard",
+        "bot",
+        "bot.simulator",
+    ],
+    package_data={
+        "model": ["exported_models/*"],
+        "api.dashboard": ["static/*", "templates/*"],
+        "bot.simulator": ["static/*", "templates/*"],
+        "fleetpulse": ["py.typed"],
+    },
+    entry_points={"console_scripts": ["fleetpulse=fleetpulse.cli:main"]},
+)

@@ -1,0 +1,1 @@
+"""The promises of fleetpulse, as sentences that fail when they break."""

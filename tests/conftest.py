@@ -1,0 +1,7 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("tests.contracts")
