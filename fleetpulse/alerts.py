@@ -328,7 +328,12 @@ def holds(timers: Timers, rule: Rule, at: int) -> bool:
 def next_state(
     level: Status, timers: Timers, rule: Rule, sight: Sight, threshold: float
 ) -> State | None:
-    """What begins for this alert at this reading; None: nothing changes."""
+    """What begins for this alert at this reading; None: nothing changes.
+
+    A rule that is switched off ends the alert that it has open.
+    """
+    if not rule.enabled:
+        return _END.get(level)
     if level is Status.STRESSED:
         return State.RECOVERED if _lasts(timers.clear_since, sight.at, CLEAR_HOLD_MS) else None
     if holds(timers, rule, sight.at):
@@ -336,6 +341,10 @@ def next_state(
     if level is Status.SOON:
         return State.OK if _lasts(timers.calm_since, sight.at, CALM_MS) else None
     return State.SOON if sight.probability >= threshold else None
+
+
+# What ends an alert of each level.
+_END = {Status.SOON: State.OK, Status.STRESSED: State.RECOVERED}
 
 
 def _lasts(since: int | None, at: int, for_ms: int) -> bool:

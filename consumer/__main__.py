@@ -1,0 +1,71 @@
+"""`python -m consumer hardware`: the consumer as a process."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from fleetpulse.errors import FleetpulseError, SettingsError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Score and store readings until told to stop; the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="fleetpulse consume", description="Score readings from Kafka and store them."
+    )
+    parser.add_argument("pipeline", choices=["hardware"], help="what is read")
+    parser.add_argument("--group", help="consumer group (FLEETPULSE_GROUP)")
+    parser.add_argument("--topics", help="topics to read (FLEETPULSE_TOPICS)")
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        return _run(arguments.group, arguments.topics)
+    except SettingsError as problem:
+        sys.stderr.write(f"fleetpulse consume: {problem}\n")
+        return 2
+    except FleetpulseError as problem:
+        sys.stderr.write(f"fleetpulse consume: {problem}\n")
+        return 1
+
+
+def _run(group: str | None, topics: str | None) -> int:
+    # One thread scores a batch fastest; set before the numeric libraries are loaded.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    from consumer.app import Hardware
+    from fleetpulse.clock import SystemClock
+    from fleetpulse.kafka import client_config
+    from fleetpulse.settings import ConsumerSettings, load
+    from fleetpulse.stores import open_store
+    from model.predictor import load_predictor
+
+    settings = load(ConsumerSettings, group=group, topics=topics)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    store = open_store(settings.store_url)
+    try:
+        Hardware(
+            kafka=client_config(settings),
+            topics=settings.topics,
+            group=settings.group,
+            batch_rows=settings.batch_rows,
+            batch_ms=settings.batch_ms,
+            store=store,
+            predictor=load_predictor(settings.models),
+            clock=SystemClock(),
+        ).run(stop)
+    finally:
+        store.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,196 @@
+"""Records from Kafka as columnar batches; offsets are committed only when told."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from consumer.batch import Batch, Partition
+from consumer.decoding import Decoder, Record
+from consumer.refill import RefillMarks
+from fleetpulse.errors import BrokerError, StoreBusy, StoreError
+
+log = logging.getLogger(__name__)
+
+_RETRY_S = 1.0
+_POLL_S = 0.1
+
+
+@dataclass(slots=True)
+class _Assigned:
+    """What is known of one assigned partition."""
+
+    judge_from: int  # records before this offset were judged by an earlier run
+    marks: RefillMarks = field(default_factory=RefillMarks)
+
+
+class KafkaSource:
+    """One member of a consumer group, read in batches.
+
+    config: the client's address and security. topics: names with commas, or a regular expression
+    beginning with ^. forget: called with the partitions that were just assigned, since another
+    member may have moved their devices on.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        *,
+        topics: str,
+        group: str,
+        decoder: Decoder,
+        batch_rows: int,
+        batch_ms: int,
+        forget: Callable[[Sequence[Partition]], None],
+    ) -> None:
+        self._decoder, self._forget = decoder, forget
+        self._batch_rows, self._batch_s = batch_rows, batch_ms / 1000
+        self._assigned: dict[Partition, _Assigned] = {}
+        self._holding = False
+        self._consumer = Consumer(
+            dict(config)
+            | {
+                "group.id": group,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "partition.assignment.strategy": "cooperative-sticky",
+                "session.timeout.ms": 10_000,
+                "topic.metadata.refresh.interval.ms": 10_000,
+                # librdkafka's default of 1 s idles a fast reader whenever its queue was full.
+                "fetch.queue.backoff.ms": 10,
+                "queued.max.messages.kbytes": 32_768,
+            }
+        )
+        try:
+            self.cluster = str(self._consumer.list_topics(timeout=10).cluster_id)
+            self._consumer.subscribe(
+                [topics] if topics.startswith("^") else topics.split(","),
+                on_assign=self._assign,
+                on_revoke=self._revoke,
+                on_lost=self._revoke,
+            )
+        except KafkaException as problem:
+            self._consumer.close()
+            raise BrokerError(f"Kafka does not answer: {problem.args[0].str()}") from problem
+
+    def next_batch(self) -> Batch:
+        """What arrives within the batch's time and size; no rows when nothing came."""
+        try:
+            messages = self._consumer.consume(self._batch_rows, self._batch_s)
+        except KafkaException as problem:
+            log.warning("cannot read, trying again: %s", problem.args[0].str())
+            messages = []
+        batch = self._decoder.decode(self._records(messages), self.cluster)
+        self._mark(batch)
+        return batch
+
+    def commit(self, batch: Batch) -> None:
+        """Say that everything before the batch's next offsets is safe.
+
+        The offset to read again from after a restart rides along as the commit's metadata. A
+        commit that fails is made good by the next one: what is stored stays stored.
+        """
+        offsets = [
+            TopicPartition(topic, number, offset, str(known.marks.start(offset)))
+            for (topic, number), offset in batch.next_offsets.items()
+            if (known := self._assigned.get((topic, number))) and offset > known.judge_from
+        ]
+        if not offsets:
+            return
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as problem:
+            log.warning("commit failed, the next one repeats it: %s", problem.args[0].str())
+
+    def hold_while(self, write: Callable[[], None], stop: threading.Event) -> bool:
+        """Do `write` until it succeeds, the partitions waiting meanwhile; False: stopped first.
+
+        The group membership stays alive while a store or a broker is busy or away.
+        """
+        while not stop.is_set():
+            try:
+                write()
+            except (StoreError, BrokerError) as problem:
+                retry_s = problem.retry_after_s if isinstance(problem, StoreBusy) else _RETRY_S
+                self._hold(problem)
+                self._wait(retry_s, stop)
+            else:
+                self._release()
+                return True
+        return False
+
+    def close(self) -> None:
+        """Leave the group, so that others take the partitions at once."""
+        self._consumer.close()
+
+    def _records(self, messages: Sequence[Message]) -> list[Record]:
+        """The messages as records; errors of the client are logged, not handed on."""
+        records = []
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._log_error(error)
+                continue
+            # A message without an error has all of these.
+            partition = cast(Partition, (message.topic(), message.partition()))
+            offset = cast(int, message.offset())
+            known = self._assigned.get(partition)
+            replayed = known is not None and offset < known.judge_from
+            records.append((partition, offset, message.key(), message.value(), replayed))
+        return records
+
+    def _log_error(self, error: KafkaError) -> None:
+        if error.code() != KafkaError._PARTITION_EOF:
+            log.warning("broker says: %s", error.str())
+
+    def _mark(self, batch: Batch) -> None:
+        for index, partition in enumerate(batch.partitions):
+            known = self._assigned.get(partition)
+            rows = batch.partition_of == index
+            if known is not None and rows.any():
+                known.marks.note(int(batch.offsets[rows].min()), int(batch.measured_at[rows].max()))
+
+    def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Begin each partition where a restart must: at the committed offset less the refill."""
+        names = [(one.topic, one.partition) for one in partitions]
+        self._forget(names)
+        starts = []
+        for one in consumer.committed(partitions, timeout=10) if partitions else []:
+            committed = max(one.offset, 0)  # negative: nothing was ever committed
+            refill = int(one.metadata) if one.metadata else committed
+            self._assigned[(one.topic, one.partition)] = _Assigned(judge_from=committed)
+            # Without a commit the client's own rule holds: from the earliest record.
+            start = min(refill, committed) if one.offset >= 0 else one.offset
+            starts.append(TopicPartition(one.topic, one.partition, start))
+        consumer.incremental_assign(starts)
+        if self._holding:
+            consumer.pause(starts)
+        log.info("assigned %s", ", ".join(f"{t}/{p}" for t, p in names) or "nothing")
+
+    def _revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        for one in partitions:
+            self._assigned.pop((one.topic, one.partition), None)
+        consumer.incremental_unassign(partitions)
+
+    def _hold(self, problem: Exception) -> None:
+        if not self._holding:
+            log.warning("holding the partitions: %s", problem)
+            self._consumer.pause(self._consumer.assignment())
+            self._holding = True
+
+    def _wait(self, seconds: float, stop: threading.Event) -> None:
+        for _ in range(max(1, round(seconds / _POLL_S))):
+            if stop.is_set():
+                return
+            self._consumer.poll(_POLL_S)  # keeps the membership; paused partitions give nothing
+
+    def _release(self) -> None:
+        if self._holding:
+            log.info("going on")
+            self._consumer.resume(self._consumer.assignment())
+            self._holding = False

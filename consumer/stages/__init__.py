@@ -1,0 +1,1 @@
+"""One idea per file: each is a function from batch to batch, or builds one."""

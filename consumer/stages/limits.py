@@ -1,0 +1,249 @@
+"""Rules against readings: each device's alerts, their events, and the status of each reading.
+
+Nearly all readings are quiet: nothing past a limit, nothing seen coming, no alert open. Those are
+told apart for a whole batch at once; only devices with something going on are judged one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consumer.batch import Batch
+from consumer.stages.late import Latest
+from consumer.stages.predict import Predictor
+from consumer.stages.quantities import quantity
+from consumer.stages.rules import RuleBook
+from fleetpulse.alerts import (
+    PREDICTED_RULES,
+    RULE_NAMES,
+    RULES,
+    AlertEvent,
+    AlertState,
+    Direction,
+    Position,
+    Rule,
+    Sight,
+    State,
+    Status,
+    Timers,
+    after,
+    event_id,
+    holds,
+    next_state,
+    severity_of,
+    tick,
+)
+from fleetpulse.stores.protocols import AlertStore
+
+
+@dataclass(slots=True)
+class _Watch:
+    """One rule of one device that is not quiet: its alert, and the timers of its readings."""
+
+    state: AlertState
+    timers: Timers = field(default_factory=Timers)
+    causes: Sequence[str] = ()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is open and nothing is being timed."""
+        return self.state.level is Status.OK and self.timers.idle
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What judging a batch brought."""
+
+    status: NDArray[np.int8]
+    states: dict[tuple[str, str], AlertState] = field(default_factory=dict)
+    events: list[AlertEvent] = field(default_factory=list)
+    causes: dict[int, Sequence[str]] = field(default_factory=dict)
+
+
+# As numbers, so that the worst is the highest.
+_OK, _UNKNOWN, _SOON, _STRESSED = range(4)
+_STATUSES = (Status.OK, Status.UNKNOWN, Status.SOON, Status.STRESSED)
+_LEVEL = {Status.OK: _OK, Status.SOON: _SOON, Status.STRESSED: _STRESSED}
+
+
+class Limits:
+    """The stage; it owns the alert states of the devices of this process."""
+
+    def __init__(self, store: AlertStore, rules: RuleBook, predictor: Predictor) -> None:
+        self._store, self._rules, self._predictor = store, rules, predictor
+        self._watches: dict[tuple[int, int], _Watch] = {}  # by slot and rule column
+        self._busy: NDArray[np.bool_] = np.zeros((0, len(RULES)), dtype=np.bool_)
+        self._loaded: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
+        # Whether a device was ever seen with what a predicted rule needs: a missing
+        # temperature is unknown on a machine that had one, and nothing on one that never had.
+        self._applies: NDArray[np.bool_] = np.zeros((0, len(RULES)), dtype=np.bool_)
+        self._latest = Latest()
+
+    def __call__(self, batch: Batch) -> Batch:
+        """The batch with events, changed states, and each row's status and causes."""
+        if not len(batch):
+            return batch
+        self._grow(int(batch.slots.max()) + 1)
+        self._load(batch)
+        values = np.column_stack([quantity(batch, rule.watches) for rule in RULES])
+        probability = np.full_like(values, np.nan)
+        for name, of_rule in batch.rule_probability.items():
+            probability[:, RULE_NAMES.index(name)] = of_rule
+        outcome = _Outcome(status=self._quiet_status(batch, values, probability))
+        in_order = ~self._latest.late(batch.slots, batch.measured_at, batch.seq)
+        hot = self._hot(batch, values, probability)
+        for column in np.flatnonzero(hot.any(axis=0)):
+            hot_rows = np.flatnonzero(hot[batch.slots, column] & in_order)
+            for row in hot_rows.tolist():
+                sight = Sight(
+                    at=int(batch.measured_at[row]),
+                    value=float(values[row, column]),
+                    probability=float(probability[row, column]),
+                )
+                self._judge(batch, row, int(column), sight, outcome)
+        return replace(
+            batch,
+            status=[_STATUSES[code] for code in outcome.status.tolist()],
+            states=tuple(outcome.states.values()),
+            events=tuple(sorted(outcome.events, key=lambda event: (event.at, event.event_id))),
+            causes=outcome.causes,
+        )
+
+    def forget(self, slots: Sequence[int]) -> None:
+        """Forget these devices: their states are read from the store when they are seen again."""
+        known = np.array([slot for slot in slots if slot < len(self._loaded)], dtype=np.int64)
+        self._loaded[known] = False
+        self._busy[known] = False
+        self._latest.forget(known)
+        for key in [key for key in self._watches if key[0] in set(known.tolist())]:
+            del self._watches[key]
+
+    def _judge(self, batch: Batch, row: int, column: int, sight: Sight, outcome: _Outcome) -> None:
+        """One rule against one reading: the timers always, the alert unless judged before."""
+        slot, name = int(batch.slots[row]), RULE_NAMES[column]
+        rule, threshold = self._rules.rule(slot, name), float(self._rules.threshold[slot, column])
+        watch = self._watches.get((slot, column))
+        if watch is None:
+            state = AlertState(device_id=batch.device_ids[row], rule=name)
+            watch = self._watches[(slot, column)] = _Watch(state)
+        watch.timers = tick(watch.timers, rule, sight, threshold)
+        here = Position(batch.log_of(row), int(batch.offsets[row]))
+        if not batch.replayed[row] and not _judged(watch.state, here):
+            begun = next_state(watch.state.level, watch.timers, rule, sight, threshold)
+            if begun is not None:
+                self._begin(batch, row, watch, rule, begun, sight, outcome, here)
+        level = _STRESSED if holds(watch.timers, rule, sight.at) else _LEVEL[watch.state.level]
+        outcome.status[row] = max(outcome.status[row], level)
+        if watch.causes and watch.state.level is not Status.OK:
+            outcome.causes[row] = watch.causes
+        self._busy[slot, column] = not watch.quiet
+
+    def _begin(
+        self,
+        batch: Batch,
+        row: int,
+        watch: _Watch,
+        rule: Rule,
+        begun: State,
+        sight: Sight,
+        outcome: _Outcome,
+        here: Position,
+    ) -> None:
+        """Move the alert on, and say so in an event."""
+        before = watch.state
+        watch.state = after(before, begun, sight.at, here)
+        predicted = rule.name in PREDICTED_RULES and not np.isnan(sight.probability)
+        watch.causes = (
+            tuple(self._predictor.causes(batch.scores, rule.name, row))
+            if predicted and begun in (State.SOON, State.STRESSED)
+            else ()
+        )
+        outcome.states[(before.device_id, rule.name)] = watch.state
+        expected_s = batch.scores.expected_s[rule.name][row] if predicted else np.nan
+        outcome.events.append(
+            AlertEvent(
+                event_id=event_id(before.device_id, rule.name, watch.state.episode, begun),
+                device_id=before.device_id,
+                kind=batch.kinds[row],
+                rule=rule.name,
+                episode=watch.state.episode,
+                state=begun,
+                previous_state=State(before.level),
+                at=sight.at,
+                probability=_known(sight.probability),
+                expected_s=_known(expected_s) if begun is State.SOON else None,
+                value=_known(sight.value),
+                limit=rule.limit,
+                causes=list(watch.causes),
+                model_version=batch.model_version if predicted else None,
+                severity=severity_of(begun, rule),
+            )
+        )
+
+    def _hot(
+        self, batch: Batch, values: NDArray[np.float64], probability: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """[slots, rules]: whose rows must be judged one by one."""
+        limits, thresholds = self._rules.limit[batch.slots], self._rules.threshold[batch.slots]
+        past = np.where(_ABOVE, values >= limits, values <= limits)
+        found = past | (probability >= thresholds)
+        hot = self._busy.copy()
+        np.logical_or.at(hot, batch.slots[found.any(axis=1)], found[found.any(axis=1)])
+        return hot & self._rules.exists[: len(hot)]
+
+    def _quiet_status(
+        self, batch: Batch, values: NDArray[np.float64], probability: NDArray[np.float64]
+    ) -> NDArray[np.int8]:
+        """Each row's status as long as nothing is going on: ok, or unknown."""
+        unknown = np.zeros(len(batch), dtype=np.bool_)
+        nothing_known = np.ones(len(batch), dtype=np.bool_)
+        for name in PREDICTED_RULES:
+            column = RULE_NAMES.index(name)
+            needs = batch.channel(_NEEDS[name])
+            present = ~np.isnan(needs)
+            np.logical_or.at(self._applies[:, column], batch.slots, present)
+            missing = np.isnan(probability[:, column])
+            watched = ~np.isnan(self._rules.limit[batch.slots, column])
+            unknown |= missing & watched & self._applies[batch.slots, column]
+            nothing_known &= missing
+        return np.where(unknown | nothing_known, _UNKNOWN, _OK).astype(np.int8)
+
+    def _load(self, batch: Batch) -> None:
+        """Read the states of devices seen for the first time since they came to this process."""
+        new = np.unique(batch.slots[~self._loaded[batch.slots]])
+        if not len(new):
+            return
+        slot_of = {batch.device_ids[row]: int(slot) for row, slot in enumerate(batch.slots)}
+        wanted = {device for device, slot in slot_of.items() if not self._loaded[slot]}
+        for state in self._store.states_of(wanted):
+            key = (slot_of[state.device_id], RULE_NAMES.index(state.rule))
+            self._watches[key] = _Watch(state)
+            self._busy[key] = state.level is not Status.OK
+        self._loaded[new] = True
+
+    def _grow(self, slots: int) -> None:
+        missing = slots - len(self._loaded)
+        if missing > 0:
+            room = max(missing, len(self._loaded), 64)
+            wide = np.zeros((room, len(RULES)), dtype=np.bool_)
+            self._busy = np.concatenate([self._busy, wide])
+            self._applies = np.concatenate([self._applies, wide])
+            self._loaded = np.concatenate([self._loaded, np.zeros(room, dtype=np.bool_)])
+
+
+_ABOVE = np.array([rule.direction is Direction.ABOVE for rule in RULES])
+_NEEDS: Mapping[str, str] = {"heat": "temperature_c", "overload": "load_pct"}
+
+
+def _judged(state: AlertState, here: Position) -> bool:
+    """Whether an earlier run has already judged this record."""
+    judged = state.judged
+    return judged is not None and judged.log == here.log and here.offset <= judged.offset
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

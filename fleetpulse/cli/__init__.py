@@ -1,0 +1,70 @@
+"""The `fleetpulse` command: a table of what it can do; each row is imported only when it is run."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fleetpulse import __version__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A word, what it does, and the module whose `main(argv)` does it."""
+
+    name: str
+    help: str
+    module: str
+    replaces: bool = False  # run in place of this process, which then carries nothing of ours
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command(name="up", help="run everything on this machine", module="fleetpulse.cli.up"),
+    Command(
+        name="agent",
+        help="measure, simulate or replay a machine: pc, raspberry, simulated, replay",
+        module="generators",
+        replaces=True,
+    ),
+    Command(name="consume", help="score readings from Kafka and store them", module="consumer"),
+    Command(name="api", help="serve the REST API and the dashboard", module="api"),
+    Command(name="bot", help="answer and warn on Telegram", module="bot"),
+    Command(name="train", help="train the models", module="fleetpulse.cli.train"),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that the first word names; the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        sys.stdout.write(usage())
+        return 0
+    if words[0] == "--version":
+        sys.stdout.write(f"fleetpulse {__version__}\n")
+        return 0
+    for command in COMMANDS:
+        if command.name == words[0]:
+            return _run(command, words[1:])
+    sys.stderr.write(f"fleetpulse: there is no command {words[0]!r}\n\n{usage()}")
+    return 2
+
+
+def usage() -> str:
+    """The help text, made from the table."""
+    rows = "\n".join(f"  {command.name:<10}{command.help}" for command in COMMANDS)
+    return (
+        "usage: fleetpulse COMMAND [options]\n\n"
+        "Watches machines and says before one of them gets into trouble.\n\n"
+        f"commands:\n{rows}\n\n"
+        "`fleetpulse COMMAND --help` tells a command's options; `fleetpulse up` is the start.\n"
+    )
+
+
+def _run(command: Command, words: Sequence[str]) -> int:
+    if command.replaces:
+        os.execv(sys.executable, [sys.executable, "-m", command.module, *words])  # noqa: S606
+    name = command.module if "." in command.module else f"{command.module}.__main__"
+    return int(importlib.import_module(name).main(words))

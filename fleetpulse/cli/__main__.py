@@ -1,0 +1,7 @@
+"""`python -m fleetpulse.cli`."""
+
+import sys
+
+from fleetpulse.cli import main
+
+sys.exit(main())

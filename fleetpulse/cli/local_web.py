@@ -1,0 +1,61 @@
+"""The web side of the local stack: API and dashboard, the chat page, and a local Bot API.
+
+One process and one port for all three; in production the API runs alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+from api import create_app
+from api.server import serve
+from bot.simulator.app import create_bot_api, create_chat_page
+from bot.simulator.chat import LocalChat
+from fleetpulse.clock import SystemClock
+from fleetpulse.errors import FleetpulseError, SettingsError
+from fleetpulse.settings import AgentSettings, ApiSettings, BotSettings, load
+from fleetpulse.stores import open_store
+from model.registry import open_registry
+
+
+def main(_: Sequence[str] | None = None) -> int:
+    """Serve until told to stop; the exit code."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        settings = load(ApiSettings)
+        serve(lambda: web_app(settings), settings.host, settings.port)
+    except SettingsError as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 2
+    except FleetpulseError as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 1
+    return 0
+
+
+def web_app(settings: ApiSettings) -> DispatcherMiddleware:
+    """API and dashboard at /, the chat page at /chat, the Bot API at /telegram."""
+    has_local_chat = load(BotSettings).token is None
+    app = create_app(
+        open_store(settings.store_url),
+        open_registry(settings.models),
+        clock=SystemClock(),
+        interval_s=load(AgentSettings).interval_s,
+        chat_url="/chat" if has_local_chat else None,
+    )
+    if not has_local_chat:
+        return DispatcherMiddleware(app)
+    chat = LocalChat(settings.data / "chat")
+    return DispatcherMiddleware(
+        app, {"/chat": create_chat_page(chat), "/telegram": create_bot_api(chat)}
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
