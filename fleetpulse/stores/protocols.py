@@ -221,7 +221,12 @@ class AlertStore(Protocol):
         """One event, or None."""
 
     def stored_since(self, stored_at: int, *, limit: int = 1000) -> Sequence[StoredEvent]:
-        """Events written to the outbox at or after that moment, oldest first."""
+        """Events written to the outbox at or after that moment, oldest first.
+
+        Moments grow in the order of saves, whatever the clocks of the writers: a reader that goes
+        on from the newest stored_at it has seen misses nothing. Events of one moment are never
+        parted, so that it always gets on; the list may then be longer than `limit`.
+        """
 
 
 class DeliveryStore(Protocol):
@@ -296,13 +301,26 @@ class Scored:
 class Store(Protocol):
     """Everything that is kept. Safe for use from several threads and several processes."""
 
-    readings: ReadingStore
-    devices: DeviceStore
-    alerts: AlertStore
-    deliveries: DeliveryStore
-    chats: ChatStore
-    rules: RuleStore
-    heartbeats: HeartbeatStore
+    @property
+    def readings(self) -> ReadingStore: ...
+
+    @property
+    def devices(self) -> DeviceStore: ...
+
+    @property
+    def alerts(self) -> AlertStore: ...
+
+    @property
+    def deliveries(self) -> DeliveryStore: ...
+
+    @property
+    def chats(self) -> ChatStore: ...
+
+    @property
+    def rules(self) -> RuleStore: ...
+
+    @property
+    def heartbeats(self) -> HeartbeatStore: ...
 
     def save(self, scored: Scored) -> None:
         """Save all of it, in one transaction where the backend has them.

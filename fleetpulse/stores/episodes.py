@@ -1,0 +1,60 @@
+"""What an episode looks like, worked out from its events alone, whatever their order of arrival."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fleetpulse.alerts import AlertEvent, Severity, State
+from fleetpulse.stores.protocols import Alert
+
+CLOSING: frozenset[State] = frozenset({State.OK, State.RECOVERED, State.ONLINE})
+
+# Events of one moment, in the order in which an episode goes through them.
+_STEP: dict[State, int] = {
+    State.SOON: 0,
+    State.OFFLINE: 0,
+    State.UNKNOWN: 0,
+    State.STRESSED: 1,
+    State.OK: 2,
+    State.RECOVERED: 2,
+    State.ONLINE: 2,
+}
+_WORSE: tuple[Severity, ...] = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
+
+
+def alert_id_of(event: AlertEvent) -> str:
+    """The name of the episode that an event belongs to."""
+    return f"{event.device_id}:{event.rule}:{event.episode}"
+
+
+def alert_of(events: Iterable[AlertEvent]) -> Alert:
+    """The episode that these events tell: all that are known of it, at least one.
+
+    It depends on the set of events only, so an event that is saved late, twice or out of order
+    cannot move an alert back.
+    """
+    told = sorted(events, key=lambda event: (event.at, _STEP[event.state]))
+    opening, newest = told[0], told[-1]
+    return Alert(
+        alert_id=alert_id_of(opening),
+        device_id=opening.device_id,
+        kind=opening.kind,
+        rule=opening.rule,
+        episode=opening.episode,
+        state=newest.state,
+        severity=max((event.severity for event in told), key=_WORSE.index),
+        opened_at=opening.at,
+        changed_at=newest.at,
+        closed_at=newest.at if newest.state in CLOSING else None,
+        stressed_at=next((event.at for event in told if event.state is State.STRESSED), None),
+        probability=opening.probability,
+        expected_s=opening.expected_s,
+        value=_newest_known([event.value for event in told]),
+        limit=_newest_known([event.limit for event in told]),
+        causes=opening.causes,
+        model_version=opening.model_version,
+    )
+
+
+def _newest_known(values: list[float | None]) -> float | None:
+    return next((value for value in reversed(values) if value is not None), None)

@@ -1,0 +1,397 @@
+"""A store in the memory of one process: a real backend for demonstrations and tests."""
+
+from __future__ import annotations
+
+import bisect
+import math
+import threading
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from msgspec.structs import replace
+
+from fleetpulse.alerts import AlertEvent, AlertState, RuleChange
+from fleetpulse.stores.episodes import alert_id_of, alert_of
+from fleetpulse.stores.protocols import (
+    Alert,
+    Chat,
+    Delivery,
+    Device,
+    Heartbeat,
+    Progress,
+    Rows,
+    Scored,
+    StoredEvent,
+    StoredReading,
+)
+from fleetpulse.telemetry import CHANNEL_NAMES
+
+
+class MemoryStore:
+    """Everything in dictionaries, under one lock."""
+
+    def __init__(self) -> None:
+        lock = threading.RLock()
+        self._lock = lock
+        self.readings = MemoryReadings(lock)
+        self.devices = MemoryDevices(lock)
+        self.alerts = MemoryAlerts(lock)
+        self.deliveries = MemoryDeliveries(lock)
+        self.chats = MemoryChats(lock)
+        self.rules = MemoryRules(lock)
+        self.heartbeats = MemoryHeartbeats(lock)
+
+    def save(self, scored: Scored) -> None:
+        # Whatever can fail comes first: then all of it is saved, or nothing.
+        readings = _readings(scored.rows)
+        with self._lock:
+            self.alerts.save_events(scored.events, scored.stored_at)
+            self.alerts.save_states(scored.states)
+            self.devices.save(scored.new_devices)
+            self.readings.save(readings)
+
+    def check(self) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+
+class MemoryReadings:
+    """Readings with their predictions."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock = lock
+        self._stored: dict[str, dict[tuple[int, int], StoredReading]] = {}
+        self._order: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+
+    def save(self, readings: Iterable[StoredReading]) -> None:
+        """Keep those that are not kept yet."""
+        for reading in readings:
+            kept = self._stored.setdefault(reading.device_id, {})
+            place = (reading.measured_at, reading.seq)
+            if place not in kept:
+                kept[place] = reading
+                bisect.insort(self._order[reading.device_id], place)
+
+    def latest(self, device_id: str) -> StoredReading | None:
+        return self.latest_of([device_id]).get(device_id)
+
+    def latest_of(self, device_ids: Collection[str]) -> Mapping[str, StoredReading]:
+        with self._lock:
+            return {
+                device_id: self._stored[device_id][self._order[device_id][-1]]
+                for device_id in device_ids
+                if device_id in self._stored
+            }
+
+    def page(
+        self,
+        device_id: str,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        after: tuple[int, int] | None = None,
+        limit: int = 100,
+        newest_first: bool = False,
+    ) -> Sequence[StoredReading]:
+        with self._lock:
+            order = self._order.get(device_id, [])
+            # (t,) sorts before every (t, seq)
+            first = 0 if since is None else bisect.bisect_left(order, (since,))
+            last = len(order) if until is None else bisect.bisect_left(order, (until,))
+            if after is not None and newest_first:
+                last = min(last, bisect.bisect_left(order, after))
+            elif after is not None:
+                first = max(first, bisect.bisect_right(order, after))
+            places = order[first:last]
+            wanted = places[::-1][:limit] if newest_first else places[:limit]
+            return [self._stored[device_id][place] for place in wanted]
+
+    def count(self, device_id: str | None = None) -> int:
+        with self._lock:
+            if device_id is not None:
+                return len(self._stored.get(device_id, ()))
+            return sum(len(kept) for kept in self._stored.values())
+
+    def rejected_since(self, device_id: str, since: int) -> int:
+        with self._lock:
+            kept = self._stored.get(device_id, {}).values()
+            return sum(reading.rejected for reading in kept if reading.measured_at >= since)
+
+
+class MemoryDevices:
+    """The machines."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock = lock
+        self._devices: dict[str, Device] = {}
+
+    def save(self, new: Sequence[Device]) -> None:
+        """Keep those that are not kept yet."""
+        for device in new:
+            self._devices.setdefault(device.device_id, device)
+
+    def get(self, device_id: str) -> Device | None:
+        return self._devices.get(device_id)
+
+    def page(self, *, after: str | None = None, limit: int = 100) -> Sequence[Device]:
+        with self._lock:
+            wanted = sorted(name for name in self._devices if after is None or name > after)
+            return [self._devices[name] for name in wanted[:limit]]
+
+    def clock_ahead(self, device_id: str, kind: str, ahead_ms: int, at: int) -> None:
+        with self._lock:
+            device = self._devices.get(device_id)
+            if device is None:
+                device = Device(device_id=device_id, kind=kind, first_seen_at=at)
+            self._devices[device_id] = replace(device, clock_ahead_ms=ahead_ms, clock_ahead_at=at)
+
+
+class MemoryAlerts:
+    """States, episodes and the outbox of events."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock = lock
+        self._states: dict[tuple[str, str], AlertState] = {}
+        self._outbox: dict[str, StoredEvent] = {}  # by event_id, in the order of stored_at
+        self._alerts: dict[str, Alert] = {}
+        self._told: defaultdict[str, list[AlertEvent]] = defaultdict(list)  # by alert_id
+
+    def save_states(self, states: Sequence[AlertState]) -> None:
+        """Keep these states."""
+        self._states.update({(state.device_id, state.rule): state for state in states})
+
+    def save_events(self, events: Sequence[AlertEvent], stored_at: int) -> None:
+        """Keep the events that are not kept yet, and tell their episodes anew."""
+        new = {event.event_id: event for event in reversed(events)}  # the first of equals
+        new = {name: event for name, event in new.items() if name not in self._outbox}
+        told = {alert_id_of(event): self._told[alert_id_of(event)][:] for event in new.values()}
+        for event in new.values():
+            told[alert_id_of(event)].append(event)
+        alerts = {alert_id: alert_of(known) for alert_id, known in told.items()}
+        moment = self._next_moment(stored_at)
+        stored = {name: StoredEvent(event=new[name], stored_at=moment) for name in sorted(new)}
+        self._outbox.update(stored)
+        self._told.update(told)
+        self._alerts.update(alerts)
+
+    def _next_moment(self, stored_at: int) -> int:
+        """`stored_at`, or just after the newest moment in the outbox if that is later."""
+        if not self._outbox:
+            return stored_at
+        newest = next(reversed(self._outbox.values()))
+        return max(stored_at, newest.stored_at + 1)
+
+    def states_of(self, device_ids: Collection[str]) -> Sequence[AlertState]:
+        wanted = set(device_ids)
+        with self._lock:
+            return [self._states[key] for key in sorted(self._states) if key[0] in wanted]
+
+    def page(
+        self,
+        *,
+        device_id: str | None = None,
+        open_only: bool = False,
+        since: int | None = None,
+        until: int | None = None,
+        before: tuple[int, str] | None = None,
+        limit: int = 100,
+    ) -> Sequence[Alert]:
+        with self._lock:
+            found = {
+                (alert.opened_at, alert.alert_id): alert
+                for alert in self._alerts.values()
+                if (device_id is None or alert.device_id == device_id)
+                and not (open_only and alert.closed_at is not None)
+            }
+        places = _newest_first(found, since=since, until=until, before=before)
+        return [found[place] for place in places[:limit]]
+
+    def events_page(
+        self,
+        *,
+        device_id: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        before: tuple[int, str] | None = None,
+        limit: int = 100,
+    ) -> Sequence[AlertEvent]:
+        with self._lock:
+            found = {
+                (stored.event.at, stored.event.event_id): stored.event
+                for stored in self._outbox.values()
+                if device_id is None or stored.event.device_id == device_id
+            }
+        places = _newest_first(found, since=since, until=until, before=before)
+        return [found[place] for place in places[:limit]]
+
+    def event(self, event_id: str) -> AlertEvent | None:
+        stored = self._outbox.get(event_id)
+        return None if stored is None else stored.event
+
+    def stored_since(self, stored_at: int, *, limit: int = 1000) -> Sequence[StoredEvent]:
+        with self._lock:
+            found = [stored for stored in self._outbox.values() if stored.stored_at >= stored_at]
+        if len(found) <= limit:
+            return found
+        last_moment = found[limit - 1].stored_at
+        return [stored for stored in found if stored.stored_at <= last_moment]
+
+
+class MemoryDeliveries:
+    """The queue of messages."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock = lock
+        self._deliveries: dict[tuple[str, str], Delivery] = {}
+        self._positions: dict[str, int] = {}
+
+    def position(self, reader: str) -> int:
+        return self._positions.get(reader, 0)
+
+    def plan(self, reader: str, deliveries: Sequence[Delivery], upto: int) -> None:
+        with self._lock:
+            for delivery in deliveries:
+                self._deliveries.setdefault((delivery.event_id, delivery.target), delivery)
+            self._positions[reader] = upto
+
+    def due(self, target_prefix: str, now: int, *, limit: int = 100) -> Sequence[Delivery]:
+        with self._lock:
+            found = [
+                delivery
+                for delivery in self._deliveries.values()
+                if delivery.progress is Progress.WAITING
+                and delivery.due_at <= now
+                and delivery.target.startswith(target_prefix)
+            ]
+        found.sort(key=lambda delivery: (delivery.due_at, delivery.event_id, delivery.target))
+        return found[:limit]
+
+    def update(self, delivery: Delivery) -> None:
+        with self._lock:
+            place = (delivery.event_id, delivery.target)
+            if place in self._deliveries:
+                self._deliveries[place] = delivery
+
+    def of_event(self, event_id: str) -> Sequence[Delivery]:
+        with self._lock:
+            places = sorted(place for place in self._deliveries if place[0] == event_id)
+            return [self._deliveries[place] for place in places]
+
+
+class MemoryChats:
+    """Who is told."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock = lock
+        self._chats: dict[str, Chat] = {}
+
+    def put(self, chat: Chat) -> None:
+        with self._lock:
+            self._chats[chat.chat_id] = chat
+
+    def get(self, chat_id: str) -> Chat | None:
+        return self._chats.get(chat_id)
+
+    def active(self) -> Sequence[Chat]:
+        with self._lock:
+            return [chat for _, chat in sorted(self._chats.items()) if chat.active]
+
+
+class MemoryRules:
+    """What owners changed of the rules."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock = lock
+        self._changes: dict[tuple[str, str], RuleChange] = {}
+
+    def put(self, change: RuleChange) -> None:
+        with self._lock:
+            self._changes[(change.device_id, change.rule)] = change
+
+    def of(self, device_id: str) -> Sequence[RuleChange]:
+        with self._lock:
+            return [change for key, change in sorted(self._changes.items()) if key[0] == device_id]
+
+    def changed_since(self, at: int) -> Sequence[RuleChange]:
+        with self._lock:
+            found = [change for change in self._changes.values() if change.changed_at >= at]
+        return sorted(found, key=lambda change: (change.changed_at, change.device_id, change.rule))
+
+
+class MemoryHeartbeats:
+    """Which processes are alive."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock = lock
+        self._heartbeats: dict[str, Heartbeat] = {}
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        with self._lock:
+            self._heartbeats[heartbeat.process] = heartbeat
+
+    def all(self) -> Sequence[Heartbeat]:
+        with self._lock:
+            return [heartbeat for _, heartbeat in sorted(self._heartbeats.items())]
+
+
+def _readings(rows: Rows) -> list[StoredReading]:
+    columns = zip(
+        rows.device_ids,
+        rows.measured_at,
+        rows.seq,
+        rows.rejected,
+        rows.probability,
+        rows.expected_s,
+        rows.status,
+        zip(*rows.channels, strict=True),
+        strict=True,
+    )
+    return [
+        StoredReading(
+            device_id=device_id,
+            measured_at=measured_at,
+            seq=seq,
+            rejected=rejected,
+            probability=_known(probability),
+            expected_s=_known(expected_s),
+            status=status,
+            causes=list(rows.causes.get(row, ())),
+            model_version=rows.model_version,
+            **dict(zip(CHANNEL_NAMES, map(_known, channels), strict=True)),
+        )
+        for row, (
+            device_id,
+            measured_at,
+            seq,
+            rejected,
+            probability,
+            expected_s,
+            status,
+            channels,
+        ) in enumerate(columns)
+    ]
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _newest_first(
+    places: Iterable[tuple[int, str]],
+    *,
+    since: int | None,
+    until: int | None,
+    before: tuple[int, str] | None,
+) -> list[tuple[int, str]]:
+    return sorted(
+        (
+            place
+            for place in places
+            if (since is None or place[0] >= since)
+            and (until is None or place[0] < until)
+            and (before is None or place < before)
+        ),
+        reverse=True,
+    )

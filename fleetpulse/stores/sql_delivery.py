@@ -1,0 +1,129 @@
+"""Who is told and what is due, rule changes and heartbeats in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import func, select, update
+
+from fleetpulse.alerts import RuleChange
+from fleetpulse.stores.protocols import Chat, Delivery, Heartbeat, Progress
+from fleetpulse.stores.sql_database import Database, told_as
+from fleetpulse.stores.sql_tables import (
+    chats,
+    delivery_positions,
+    heartbeats,
+    rule_changes,
+)
+from fleetpulse.stores.sql_tables import deliveries as queue
+
+
+class SqlDeliveries:
+    """The queue of messages."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def position(self, reader: str) -> int:
+        query = select(delivery_positions.c.upto).where(delivery_positions.c.reader == reader)
+        with self._database.reads() as connection:
+            found = connection.scalar(query)
+        return 0 if found is None else found
+
+    def plan(self, reader: str, deliveries: Sequence[Delivery], upto: int) -> None:
+        rows = [msgspec.to_builtins(delivery) for delivery in deliveries]
+        with self._database.writes() as connection:
+            if rows:
+                connection.execute(self._database.add(queue), rows)
+            connection.execute(
+                self._database.put(delivery_positions), {"reader": reader, "upto": upto}
+            )
+
+    def due(self, target_prefix: str, now: int, *, limit: int = 100) -> Sequence[Delivery]:
+        table = queue.c
+        query = (
+            select(queue)
+            .where(
+                table.progress == Progress.WAITING.value,
+                table.due_at <= now,
+                func.substr(table.target, 1, len(target_prefix)) == target_prefix,
+            )
+            .order_by(table.due_at, table.event_id, table.target)
+            .limit(limit)
+        )
+        with self._database.reads() as connection:
+            return told_as(Delivery, connection.execute(query))
+
+    def update(self, delivery: Delivery) -> None:
+        query = update(queue).where(
+            queue.c.event_id == delivery.event_id, queue.c.target == delivery.target
+        )
+        with self._database.writes() as connection:
+            connection.execute(query.values(**msgspec.to_builtins(delivery)))
+
+    def of_event(self, event_id: str) -> Sequence[Delivery]:
+        query = select(queue).where(queue.c.event_id == event_id)
+        with self._database.reads() as connection:
+            return told_as(Delivery, connection.execute(query.order_by(queue.c.target)))
+
+
+class SqlChats:
+    """Who is told."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, chat: Chat) -> None:
+        with self._database.writes() as connection:
+            connection.execute(self._database.put(chats), msgspec.to_builtins(chat))
+
+    def get(self, chat_id: str) -> Chat | None:
+        query = select(chats).where(chats.c.chat_id == chat_id)
+        with self._database.reads() as connection:
+            found = told_as(Chat, connection.execute(query))
+        return found[0] if found else None
+
+    def active(self) -> Sequence[Chat]:
+        query = select(chats).where(chats.c.active).order_by(chats.c.chat_id)
+        with self._database.reads() as connection:
+            return told_as(Chat, connection.execute(query))
+
+
+class SqlRules:
+    """What owners changed of the rules."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, change: RuleChange) -> None:
+        with self._database.writes() as connection:
+            connection.execute(self._database.put(rule_changes), msgspec.to_builtins(change))
+
+    def of(self, device_id: str) -> Sequence[RuleChange]:
+        query = select(rule_changes).where(rule_changes.c.device_id == device_id)
+        with self._database.reads() as connection:
+            return told_as(RuleChange, connection.execute(query.order_by(rule_changes.c.rule)))
+
+    def changed_since(self, at: int) -> Sequence[RuleChange]:
+        table = rule_changes.c
+        query = select(rule_changes).where(table.changed_at >= at)
+        order = (table.changed_at, table.device_id, table.rule)
+        with self._database.reads() as connection:
+            return told_as(RuleChange, connection.execute(query.order_by(*order)))
+
+
+class SqlHeartbeats:
+    """Which processes are alive."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        with self._database.writes() as connection:
+            connection.execute(self._database.put(heartbeats), msgspec.to_builtins(heartbeat))
+
+    def all(self) -> Sequence[Heartbeat]:
+        query = select(heartbeats).order_by(heartbeats.c.process)
+        with self._database.reads() as connection:
+            return told_as(Heartbeat, connection.execute(query))
