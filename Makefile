@@ -1,0 +1,50 @@
+# Everything that is done with this project, by name; `make help` lists it.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: up test check units bench screenshots docs clean help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STEP := @scripts/step.sh
+PORT ?=
+
+up: $(VENV)/.all ## install, then start everything on this machine (PORT=8123: on that port); Ctrl-C stops it
+	@exec scripts/up.sh $(BIN)/fleetpulse up $(if $(PORT),--port $(PORT))
+
+test: check ## everything that CI runs: the checks, then the tests with real services
+	$(STEP) "tests with real services" $(BIN)/pytest -q -p no:xdist -m integration
+
+check: $(VENV)/.test ## format, lint, types, imports, and the tests that need no service
+	$(STEP) "format" $(BIN)/ruff format --check .
+	$(STEP) "lint" $(BIN)/ruff check .
+	$(STEP) "types" $(BIN)/mypy
+	$(STEP) "imports" $(BIN)/lint-imports
+	$(STEP) "tests" $(BIN)/pytest -q -n 2 -m "not integration"
+
+bench: $(VENV)/.test ## measure speed and cost (some minutes; on real Kafka)
+	$(BIN)/python -m benchmarks
+
+screenshots: $(VENV)/.test ## draw the README's pictures anew with headless Chromium
+	$(BIN)/python scripts/screenshots.py
+
+docs: $(VENV)/.all ## write the pages that are made from the code
+	$(BIN)/python -m scripts.write_docs
+
+clean: ## remove the virtual environment and all caches; readings in .fleetpulse/ stay
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+# The stamps say which extras are installed, and from which setup.py and pins.
+$(VENV)/.all: setup.py requirements.txt scripts/install.sh
+	@scripts/install.sh $(VENV) all
+	@touch $@
+
+$(VENV)/.test: setup.py requirements.txt scripts/install.sh
+	@scripts/install.sh $(VENV) all,test
+	@touch $@ $(VENV)/.all

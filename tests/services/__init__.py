@@ -1,0 +1,1 @@
+"""Real services for tests, started from packages without Docker; one module per service."""
