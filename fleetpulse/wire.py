@@ -23,6 +23,7 @@ _FRAME_BYTES = (
 )
 _IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _INT64_MAX = 2**63 - 1
+_MAX_DIGITS = 20  # of a sign and 2**63
 
 encode = msgspec.json.Encoder().encode
 _decode_strictly = msgspec.json.Decoder(Reading).decode
@@ -48,7 +49,7 @@ def decode(value: bytes | None) -> tuple[Reading, int]:
         value = value[_FRAME_BYTES:]
     try:
         reading, rejected = _decode_strictly(value), 0
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         reading, rejected = _decode_leniently(value)
     if not is_identifier(reading.device_id):
         raise DecodeError("bad-field", "device_id must be 1 to 64 of A-Z a-z 0-9 . _ -")
@@ -64,7 +65,7 @@ def decode(value: bytes | None) -> tuple[Reading, int]:
 def _decode_leniently(value: bytes) -> tuple[Reading, int]:
     """The same for a record that is not quite right: one bad channel does not cost the others."""
     try:
-        document = json.loads(value)
+        document = json.loads(value, parse_int=_whole_number)
     except (ValueError, RecursionError) as problem:
         raise DecodeError("not-json", str(problem)[:200]) from problem
     if not isinstance(document, dict):
@@ -81,14 +82,15 @@ def _decode_leniently(value: bytes) -> tuple[Reading, int]:
     return reading, rejected
 
 
+def _whole_number(digits: str) -> int | float:
+    """Python takes its time over huge integers and refuses the hugest; none is a reading's."""
+    return int(digits) if len(digits) <= _MAX_DIGITS else math.inf
+
+
 def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
+    return float(value) if math.isfinite(value) else None
 
 
 def _required(document: dict[str, Any], field: str, kind: type) -> Any:
