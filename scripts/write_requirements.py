@@ -17,6 +17,7 @@ HEADER = """\
 # The versions that fleetpulse was tried with; `make up` and `make test` install these.
 # setup.py says which versions can work. Written by `python -m scripts.write_requirements`.
 """
+SEED = "setuptools"  # the virtual environment brings its own, which suits its Python
 
 
 def pins(package: str, extras: frozenset[str]) -> dict[str, str]:
@@ -33,8 +34,7 @@ def pins(package: str, extras: frozenset[str]) -> dict[str, str]:
             needed = canonicalize_name(need.name)
             found[needed] = distribution(needed).version
             waiting.append((needed, frozenset(need.extras)))
-    found.pop(canonicalize_name(package), None)
-    return found
+    return {name: found[name] for name in found.keys() - {canonicalize_name(package), SEED}}
 
 
 def needs_of(package: str, extras: frozenset[str]) -> Iterator[Requirement]:
