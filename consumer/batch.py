@@ -95,4 +95,5 @@ def drop_impossible(values: NDArray[np.float64]) -> NDArray[np.int64]:
     """Make values outside their channel's physical range missing, in place; how many, by row."""
     impossible = (values < LOWEST) | (values > HIGHEST)
     values[impossible] = np.nan
-    return impossible.sum(axis=1, dtype=np.int64)
+    counts: NDArray[np.int64] = impossible.sum(axis=1, dtype=np.int64)
+    return counts

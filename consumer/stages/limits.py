@@ -221,9 +221,17 @@ class Limits:
         wanted = {device for device, slot in slot_of.items() if not self._loaded[slot]}
         for state in self._store.states_of(wanted):
             key = (slot_of[state.device_id], RULE_NAMES.index(state.rule))
-            self._watches[key] = _Watch(state)
+            self._watches[key] = _Watch(state, causes=self._stored_causes(state))
             self._busy[key] = state.level is not Status.OK
         self._loaded[new] = True
+
+    def _stored_causes(self, state: AlertState) -> Sequence[str]:
+        """Why an open alert is where it is, as its event says."""
+        if state.level is Status.OK:
+            return ()
+        begun = event_id(state.device_id, state.rule, state.episode, State(state.level))
+        event = self._store.event(begun)
+        return event.causes if event else ()
 
     def _grow(self, slots: int) -> None:
         missing = slots - len(self._loaded)
