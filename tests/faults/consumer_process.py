@@ -43,5 +43,6 @@ def main(bootstrap: str, store_url: str, topic: str, group: str, step: str, nth:
 
 
 if __name__ == "__main__":
-    words = sys.argv[1:]
-    main(*words[:4], *((words[4], int(words[5])) if len(words) > 4 else ("", 0)))
+    bootstrap, store_url, topic, group, *failpoint = sys.argv[1:]
+    step, nth = failpoint or ("", "0")
+    main(bootstrap, store_url, topic, group, step, int(nth))

@@ -36,9 +36,13 @@ class Stack:
         made.start()
         return made
 
-    def looks_after(self, part: Supervised) -> Stack:
+    def said_of(self, part: Supervised) -> list[str]:
         part.look_after()
-        return self
+        return self.said
+
+    def pid_of(self, part: Supervised) -> int | None:
+        part.look_after()
+        return part.pid
 
     def stop(self) -> None:
         stop_all(self._started)
@@ -71,10 +75,10 @@ def test_a_part_that_ends_is_started_again_and_its_last_words_are_said(stack: St
     part = stack.part("raise SystemExit('no disk left')")
     first = part.pid
 
-    until(lambda: stack.looks_after(part).said)
+    until(lambda: stack.said_of(part))
 
     assert "one ended (exit code 1): no disk left" in stack.said[0]
-    until(lambda: stack.looks_after(part) and part.pid not in (None, first))
+    until(lambda: stack.pid_of(part) not in (None, first))
 
 
 def test_a_part_that_is_killed_is_named_with_its_signal(stack: Stack) -> None:
@@ -82,7 +86,7 @@ def test_a_part_that_is_killed_is_named_with_its_signal(stack: Stack) -> None:
     assert part.pid is not None
     os.kill(part.pid, 9)
 
-    until(lambda: stack.looks_after(part).said)
+    until(lambda: stack.said_of(part))
 
     assert "killed by SIGKILL" in stack.said[0]
 
