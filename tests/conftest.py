@@ -7,6 +7,8 @@ import os
 import hypothesis
 import pytest
 
+from fleetpulse.settings import PROCESS_SETTINGS
+
 pytest.register_assert_rewrite("tests.contracts")
 
 pytest_plugins = ["tests.services.kafka"]
@@ -16,3 +18,14 @@ hypothesis.settings.register_profile(
     "fleetpulse", deadline=None, derandomize=os.environ.get("CI") == "true"
 )
 hypothesis.settings.load_profile("fleetpulse")
+
+VARIABLES = {
+    str(field.validation_alias) for kind in PROCESS_SETTINGS for field in kind.model_fields.values()
+}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings of whoever runs the tests are not for the tests: a real token, a real broker."""
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
