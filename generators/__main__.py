@@ -1,0 +1,173 @@
+"""`python -m generators pc|raspberry|simulated|replay`: the same as `fleetpulse agent`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import re
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleetpulse import kafka, wire
+from fleetpulse.clock import SystemClock
+from fleetpulse.errors import FleetpulseError, SettingsError
+from fleetpulse.settings import AgentSettings, load
+from generators.agent import Agent, Source
+from generators.publish import Publisher
+from generators.spool import Spool
+
+log = logging.getLogger("generators")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A word of the command line, and the module that is imported when it is said."""
+
+    name: str
+    help: str
+    device: str | None = None  # the value of DEVICE that picks it
+    own_options: bool = False  # the module has an `add_arguments(parser)`
+
+    @property
+    def module(self) -> str:
+        """Where its source is made."""
+        return f"generators.{self.name}"
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind(name="pc", help="measure this PC", device="PC"),
+    Kind(name="raspberry", help="measure this Raspberry Pi", device="RASPBERRY"),
+    Kind(name="simulated", help="simulate a machine", own_options=True),
+    Kind(name="replay", help="publish recorded readings", own_options=True),
+)
+KIND = {kind.name: kind for kind in KINDS}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one agent until it is told to stop; the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        return _run(words)
+    except SettingsError as problem:
+        sys.stderr.write(f"fleetpulse agent: {problem}\n")
+        return 2
+    except FleetpulseError as problem:
+        sys.stderr.write(f"fleetpulse agent: {problem}\n")
+        return 1
+
+
+def _run(words: list[str]) -> int:
+    if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
+        words = [_picked_by_device(), *words]
+    arguments = _parser(KIND.get(words[0])).parse_args(words)
+    kind: Kind = arguments.agent
+    given = {name: getattr(arguments, name, None) for name in ("data", "topic", "device_id")}
+    settings = load(AgentSettings, interval_s=getattr(arguments, "interval", None), **given)
+    module = importlib.import_module(kind.module)
+    if kind.name == "replay":
+        return int(module.main(arguments, settings))
+    source: Source = module.source_from(arguments if kind.own_options else settings)
+    default_id = f"simulated-{source.kind}" if kind.own_options else _host_name()
+    run_agent(source, settings, settings.device_id or default_id)
+    return 0
+
+
+def _picked_by_device() -> str:
+    device = load(AgentSettings).device
+    for kind in KINDS:
+        if device is not None and kind.device == device:
+            return kind.name
+    names = ", ".join(KIND)
+    raise SettingsError(f"Say which agent to run ({names}), or set DEVICE to PC or RASPBERRY.")
+
+
+def _parser(chosen: Kind | None) -> argparse.ArgumentParser:
+    """The command line; only the chosen agent's module is imported to ask for its options."""
+    parser = argparse.ArgumentParser(
+        prog="fleetpulse agent",
+        description="Publish the readings of one machine to Kafka, through a spool on the disk.",
+        epilog="Without an agent, DEVICE=PC or DEVICE=RASPBERRY picks one.",
+    )
+    agents = parser.add_subparsers(metavar="AGENT", required=True)
+    for kind in KINDS:
+        # A module may define an option anew.
+        agent = agents.add_parser(
+            kind.name, help=kind.help, description=kind.help, conflict_handler="resolve"
+        )
+        agent.add_argument(
+            "--data", type=Path, help="folder of the spool and of the embedded broker's address"
+        )
+        agent.set_defaults(agent=kind)
+        agent.add_argument("--topic", help="topic to publish to (telemetry.<kind>)")
+        if kind.name != "replay":
+            agent.add_argument("--interval", type=float, help="seconds between readings (5)")
+            agent.add_argument("--device-id", help="name of the device (this host's name)")
+        if kind is chosen and kind.own_options:
+            importlib.import_module(kind.module).add_arguments(agent)
+    return parser
+
+
+def _host_name() -> str:
+    """This host's name, as far as it can be a device id."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:64] or "unnamed"
+
+
+def run_agent(source: Source, settings: AgentSettings, device_id: str) -> None:
+    """Deliver the source's readings until SIGTERM or SIGINT. Raises FleetpulseError at start."""
+    topic = settings.topic or f"telemetry.{source.kind}"
+    _check_names(device_id, topic)
+    clock = SystemClock()
+    spool = Spool(settings.data / "spool" / device_id, settings.spool_bytes, clock)
+    for sentence in spool.damage:
+        log.warning("The spool was damaged: %s", sentence)
+    publisher = Publisher(
+        spool,
+        topic=topic,
+        device_id=device_id,
+        configure=lambda: kafka.client_config(settings),
+        clock=clock,
+    )
+    log.info(
+        "device=%s kind=%s topic=%s every %g s; waiting=%d dropped=%d so far",
+        device_id,
+        source.kind,
+        topic,
+        settings.interval_s,
+        spool.depth,
+        spool.dropped,
+    )
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    agent = Agent(
+        source,
+        spool,
+        publisher,
+        device_id=device_id,
+        interval_s=settings.interval_s,
+        clock=clock,
+    )
+    try:
+        agent.run(stop)
+    finally:
+        spool.close()
+
+
+def _check_names(device_id: str, topic: str) -> None:
+    if not wire.is_identifier(device_id):
+        raise SettingsError(
+            "FLEETPULSE_DEVICE_ID (--device-id): must be 1 to 64 of A-Z a-z 0-9 . _ -"
+        )
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", topic):
+        raise SettingsError("TOPIC_NAME (--topic): must be 1 to 249 of A-Z a-z 0-9 . _ -")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
