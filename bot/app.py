@@ -1,0 +1,255 @@
+"""The bot at work: the Bot API on one side, the store on the other.
+
+The event loop talks to the Bot API; one thread delivers; answers are made in threads, since a
+store may be slow. Only chats that are listed are answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Collection
+from contextlib import suppress
+from typing import Any
+
+from telegram import BotCommand, Chat, Update
+from telegram.error import Conflict, InvalidToken, TelegramError
+from telegram.ext import (
+    AIORateLimiter,
+    Application,
+    ApplicationBuilder,
+    CallbackContext,
+    TypeHandler,
+)
+from telegram.request import HTTPXRequest
+
+from bot.addressing import Address
+from bot.charts import chart_of
+from bot.commands import COMMANDS, answer
+from bot.delivery import PREFIX, Delivering, follow
+from bot.messages import Post
+from bot.telegram_sender import TelegramSender
+from fleetpulse.clock import Clock
+from fleetpulse.errors import FleetpulseError, NotifyError, SettingsError, StoreError
+from fleetpulse.stores.protocols import Store
+
+STOP_S = 2.0  # for what is being sent, and again for the connections
+LONGEST_WAIT_S = 15.0  # between two attempts at first contact
+READ_S = 20.0
+ANSWERS_AT_ONCE = 8
+
+log = logging.getLogger(__name__)
+
+App = Application[Any, Any, Any, Any, Any, Any]
+Context = CallbackContext[Any, Any, Any, Any]
+
+
+class ChatBot:
+    """The bot for one store.
+
+    listed: ids of the chats that it answers and warns.
+    """
+
+    def __init__(
+        self, *, address: Address, listed: Collection[int], store: Store, clock: Clock
+    ) -> None:
+        self._address = address
+        self._listed = frozenset(listed)
+        self._store = store
+        self._clock = clock
+        self._trouble = ""
+        self._crash: Exception | None = None
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Answer and deliver until `stop` is set.
+
+        Raises SettingsError for a token that is refused, FleetpulseError if delivering broke.
+        """
+        application = application_at(self._address)
+        application.add_handler(TypeHandler(Update, self._on_update))
+        application.add_error_handler(_on_error)
+        sender = TelegramSender(application.bot, asyncio.get_running_loop())
+        self._sender = sender
+        no_more = threading.Event()
+        worker = self._delivering(sender, no_more, stop)
+        try:
+            if await self._first_contact(application, stop):
+                await self._poll(application)
+                log.info("The bot is at work: %s, chats %s", self._address.root, self._chats())
+                await stop.wait()
+        finally:
+            no_more.set()
+            await asyncio.to_thread(worker.join, STOP_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(_end(application), STOP_S / 2)
+        if self._crash is not None:
+            raise FleetpulseError(f"Delivering stopped: {self._crash!r}.") from self._crash
+
+    def _chats(self) -> str:
+        return ", ".join(map(str, sorted(self._listed))) or "none (FLEETPULSE_TELEGRAM_CHATS)"
+
+    def _delivering(
+        self, sender: TelegramSender, no_more: threading.Event, stop: asyncio.Event
+    ) -> threading.Thread:
+        """The thread that delivers, started; should it break, the bot stops and says so."""
+        loop = asyncio.get_running_loop()
+        targets = [f"{PREFIX}{chat_id}" for chat_id in sorted(self._listed)]
+        delivering = Delivering(
+            store=self._store, sender=sender, clock=self._clock, chart=chart_of, listed=targets
+        )
+
+        def deliver() -> None:
+            try:
+                delivering.run(no_more)
+            except Exception as problem:
+                log.exception("Delivering broke")
+                self._crash = problem
+                loop.call_soon_threadsafe(stop.set)
+
+        # A daemon: what hangs in a send must not hold up the end of the process.
+        worker = threading.Thread(target=deliver, name="delivery", daemon=True)
+        worker.start()
+        return worker
+
+    async def _first_contact(self, application: App, stop: asyncio.Event) -> bool:
+        """Whether the Bot API answered before `stop`; it is tried for as long as it takes."""
+        wait_s = 1.0
+        while not stop.is_set():
+            try:
+                return await _before(stop, application.initialize())
+            except InvalidToken:
+                if not self._address.is_local:
+                    raise SettingsError(
+                        f"The Bot API at {self._address.root} does not accept TELEGRAM_TOKEN:"
+                        " copy it again from @BotFather."
+                    ) from None
+                self._say("it does not know our token yet")
+            except TelegramError as problem:
+                self._say(problem.message)
+            await _before(stop, asyncio.sleep(wait_s))
+            wait_s = min(LONGEST_WAIT_S, wait_s * 1.5)
+        return False
+
+    async def _poll(self, application: App) -> None:
+        updater = application.updater
+        if updater is None:
+            raise FleetpulseError("The bot was built without an updater.")
+        await application.start()
+        await updater.start_polling(
+            bootstrap_retries=-1,
+            allowed_updates=[Update.MESSAGE, Update.CALLBACK_QUERY],
+            error_callback=self._on_poll_error,
+        )
+        menu = [BotCommand(command.name, command.help) for command in COMMANDS]
+        try:
+            await application.bot.set_my_commands(menu)
+        except TelegramError as problem:  # the menu is a comfort
+            log.warning("The menu of commands is not set: %s", problem.message)
+
+    def _on_poll_error(self, problem: TelegramError) -> None:
+        if isinstance(problem, Conflict):
+            self._say("another program reads this bot's messages; stop it, or use another token")
+        else:
+            self._say(problem.message)
+
+    def _say(self, trouble: str) -> None:
+        """Once per kind of trouble, not once per attempt."""
+        if trouble != self._trouble:
+            log.warning("The Bot API at %s: %s. Trying again.", self._address.root, trouble)
+        self._trouble = trouble
+
+    # -- answering
+
+    async def _on_update(self, update: Update, _context: Context) -> None:
+        """Answer one message, or the press of a button."""
+        query, chat = update.callback_query, update.effective_chat
+        text = query.data if query else update.message.text if update.message else None
+        if query:
+            with suppress(TelegramError):  # it only ends the button's waiting sign
+                await query.answer()
+        if chat is None or not text or not self._is_for_us(chat, text, update):
+            return
+        post = await asyncio.to_thread(self._answer, chat.id, chat.effective_name or "", text)
+        try:
+            await self._sender.put_patiently(str(chat.id), post)
+        except NotifyError as problem:
+            log.warning("chat=%s got no answer: %s", chat.id, problem)
+
+    def _is_for_us(self, chat: Chat, text: str, update: Update) -> bool:
+        """In a group people talk to each other, and to other bots."""
+        if chat.type == Chat.PRIVATE:
+            return True
+        _, _, addressee = text.split()[0].partition("@")
+        name = update.get_bot().username
+        return text.startswith("/") and addressee.lower() in ("", name.lower())
+
+    def _answer(self, chat_id: int, title: str, text: str) -> Post:
+        if chat_id not in self._listed:
+            return Post(
+                f"I do not know this chat. Its id is {chat_id}: the owner of this bot can list it"
+                " in the setting FLEETPULSE_TELEGRAM_CHATS and start the bot again."
+            )
+        now = self._clock.now_ms()
+        try:
+            follow(self._store, f"{PREFIX}{chat_id}", title, now)
+        except StoreError as problem:
+            log.warning("chat=%s not subscribed: %s", chat_id, problem)
+        return answer(self._store, text, now)
+
+
+def application_at(address: Address) -> App:
+    """python-telegram-bot's application for a Bot API; it connects when it is initialized."""
+    # max_retries 0: with more, one chat's RetryAfter holds up all chats; the queue of deliveries
+    # makes only that chat wait.
+    limiter = AIORateLimiter(max_retries=0)
+    return (
+        ApplicationBuilder()
+        .token(address.token)
+        .base_url(f"{address.root}/bot")
+        .base_file_url(f"{address.root}/file/bot")
+        .request(_request(address, connections=16))
+        .get_updates_request(_request(address, connections=1))
+        .rate_limiter(limiter)
+        .concurrent_updates(ANSWERS_AT_ONCE)
+        .job_queue(None)
+        .build()
+    )
+
+
+def _request(address: Address, *, connections: int) -> HTTPXRequest:
+    # A proxy of the environment is for the internet; certificates take memory and are not needed
+    # where nothing leaves the machine.
+    local = {"trust_env": False, "verify": address.root.startswith("https:")}
+    return HTTPXRequest(
+        connection_pool_size=connections,
+        read_timeout=READ_S,
+        httpx_kwargs=local if address.is_local else {},
+    )
+
+
+async def _before(stop: asyncio.Event, work: Awaitable[None]) -> bool:
+    """Whether the work was done before `stop` was set; if not, it is cancelled."""
+    working = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+            return True
+        return False
+    finally:
+        working.cancel()
+        stopping.cancel()
+
+
+async def _end(application: App) -> None:
+    if application.updater is not None and application.updater.running:
+        await application.updater.stop()
+    if application.running:
+        await application.stop()
+    await application.shutdown()
+
+
+async def _on_error(_update: object, context: Context) -> None:
+    log.error("An update was not answered", exc_info=context.error)

@@ -1,0 +1,189 @@
+"""A small picture of what led to a warning, made to be read on a phone.
+
+matplotlib is imported when the first picture is drawn, not before: it is a third of the bot's
+memory, and most days need none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from bot.words import quantity, rule_called
+from fleetpulse.alerts import AlertEvent, Direction, Rule, State
+from fleetpulse.stores.protocols import Store, StoredReading
+from fleetpulse.telemetry import CHANNEL, Channel
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SPAN_MS = 10 * 60_000  # of readings before the event
+SHORTEST_MINUTES = 2.0  # of the time axis
+MOST_POINTS = 2000
+TITLE_CHARACTERS = 32  # of a device's name
+LATEST_EXPECTED_S = 180.0  # an expectation further ahead is not drawn
+INK, PAPER, FAINT = "#1b2733", "#ffffff", "#8a97a3"
+LINE, DANGER, CHANCE = "#1565c0", "#c62828", "#ef8f00"
+
+# What is drawn for a quantity that is derived from a channel.
+_DERIVED = {"load_mean_60s": "load_pct", "throttle": "clock_ghz", "supply_voltage_v": "voltage_v"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """What one chart shows; times in minutes, 0 at the event."""
+
+    title: str
+    channel: Channel
+    minutes: Sequence[float]
+    values: Sequence[float]
+    chance_minutes: Sequence[float]
+    chances_pct: Sequence[float]
+    limit: float | None  # None: it is not a limit of this channel
+    is_above: bool  # stress is above the limit, or below
+    expected_minutes: float | None
+
+
+def chart_of(store: Store, event: AlertEvent) -> bytes | None:
+    """The minutes before the event as PNG; None when there is nothing to draw."""
+    rule = rule_called(event.rule, event.kind)
+    channel = None if rule is None else CHANNEL.get(_DERIVED.get(rule.watches, rule.watches))
+    if rule is None or channel is None:
+        return None
+    readings = store.readings.page(
+        event.device_id,
+        since=event.at - SPAN_MS,
+        until=event.at + 1,
+        limit=MOST_POINTS,
+        newest_first=True,
+    )
+    curve = curve_of(event, rule, channel, readings[::-1])
+    return None if len(curve.values) < 2 else drawn(curve)
+
+
+def curve_of(
+    event: AlertEvent, rule: Rule, channel: Channel, readings: Sequence[StoredReading]
+) -> Curve:
+    """What the chart of an event shows. readings: in time order."""
+    points = [
+        (_minutes(reading, event), value)
+        for reading in readings
+        if (value := getattr(reading, channel.name)) is not None
+    ]
+    chances = [
+        (_minutes(reading, event), 100 * reading.probability)
+        for reading in readings
+        if reading.probability is not None
+    ]
+    limit = rule.limit if event.limit is None else event.limit
+    expected_s = event.expected_s if event.state is State.SOON else None
+    return Curve(
+        title=f"{shorten(event.device_id)}: {channel.label}",
+        channel=channel,
+        minutes=[minutes for minutes, _ in points],
+        values=[value for _, value in points],
+        chance_minutes=[minutes for minutes, _ in chances],
+        chances_pct=[chance for _, chance in chances],
+        limit=limit if channel.unit == rule.unit else None,
+        is_above=rule.direction is Direction.ABOVE,
+        expected_minutes=None
+        if expected_s is None or expected_s > LATEST_EXPECTED_S
+        else expected_s / 60,
+    )
+
+
+def shorten(name: str) -> str:
+    """A name that fits into a title."""
+    return name if len(name) <= TITLE_CHARACTERS else f"{name[: TITLE_CHARACTERS - 1]}…"
+
+
+def _minutes(reading: StoredReading, event: AlertEvent) -> float:
+    return (reading.measured_at - event.at) / 60_000
+
+
+def drawn(curve: Curve) -> bytes:
+    """The curve as PNG, 800 x 450."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), dpi=100, facecolor=PAPER, layout="constrained")
+    FigureCanvasAgg(figure)
+    upper, lower = figure.subplots(
+        2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1], "hspace": 0.06}
+    )
+    upper.set_title(curve.title, loc="left", fontsize=17, fontweight="bold", color=INK)
+    newest = quantity(curve.values[-1], curve.channel.unit)
+    upper.set_title(newest, loc="right", fontsize=19, fontweight="bold", color=LINE)
+    _draw_values(upper, curve)
+    _draw_chance(lower, curve)
+    for axes in (upper, lower):
+        _tidy(axes)
+    _draw_time(lower, curve)
+    png = BytesIO()
+    figure.savefig(png, format="png", pil_kwargs={"optimize": True})
+    return png.getvalue()
+
+
+def _draw_values(axes: Axes, curve: Curve) -> None:
+    axes.plot(curve.minutes, curve.values, color=LINE, linewidth=3, solid_capstyle="round")
+    low, high = _range(curve)
+    axes.set_ylim(low, high)
+    now = (curve.minutes[-1], curve.values[-1])
+    if curve.limit is not None:
+        zone = (curve.limit, high) if curve.is_above else (low, curve.limit)
+        axes.axhspan(*zone, color=DANGER, alpha=0.10, linewidth=0)
+        axes.axhline(curve.limit, color=DANGER, linewidth=2)
+        _label(axes, (0.01, curve.limit), f"limit {quantity(curve.limit, curve.channel.unit)}")
+        if curve.expected_minutes is not None:
+            ends = (curve.expected_minutes, curve.limit)
+            axes.plot(*zip(now, ends, strict=True), color=LINE, linewidth=2, linestyle=(0, (2, 2)))
+            axes.plot(*ends, marker="o", markersize=9, color=PAPER, markeredgecolor=DANGER, mew=2.5)
+    axes.plot(*now, marker="o", markersize=10, color=LINE, markeredgecolor=PAPER, mew=2)
+
+
+def _label(axes: Axes, place: tuple[float, float], words: str) -> None:
+    axes.annotate(
+        words,
+        place,
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(2, 4),
+        textcoords="offset points",
+        fontsize=14,
+        color=DANGER,
+    )
+
+
+def _draw_chance(axes: Axes, curve: Curve) -> None:
+    axes.fill_between(
+        curve.chance_minutes, curve.chances_pct, color=CHANCE, alpha=0.35, linewidth=0
+    )
+    axes.plot(curve.chance_minutes, curve.chances_pct, color=CHANCE, linewidth=2)
+    axes.set_ylim(0, 105)
+    axes.set_yticks([0, 100], ["0", "100 %"])
+    axes.text(0.01, 0.9, "risk", transform=axes.transAxes, fontsize=14, color=INK, va="top")
+
+
+def _draw_time(axes: Axes, curve: Curve) -> None:
+    begin = min(-SHORTEST_MINUTES, curve.minutes[0])
+    axes.set_xlim(begin, max(-begin * 0.03, 1.15 * (curve.expected_minutes or 0)))
+    step = 2 if begin < -5 else 1
+    ticks = [-minutes for minutes in range(0, int(-begin) + 1, step)]
+    axes.set_xticks(ticks, [f"{tick} min" if tick else "now" for tick in ticks])
+
+
+def _tidy(axes: Axes) -> None:
+    axes.tick_params(labelsize=14, labelcolor=INK, length=0, pad=6)
+    axes.grid(axis="y", color=FAINT, alpha=0.25)
+    axes.axvline(0, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(FAINT)
+
+
+def _range(curve: Curve) -> tuple[float, float]:
+    """A value axis that holds the curve and its limit, with room on both sides."""
+    shown: list[Any] = [*curve.values, *([] if curve.limit is None else [curve.limit])]
+    room = max(0.12 * (max(shown) - min(shown)), 0.01 * max(map(abs, shown)), 0.05)
+    return min(shown) - room, max(shown) + 1.6 * room

@@ -1,0 +1,312 @@
+"""What people may ask: functions from words to text, and the table of them.
+
+The help text, Telegram's own menu and the dispatch are made from the table. Nothing here knows
+Telegram; errors that people can cause become answers in one place, `answer`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from html import escape
+
+import msgspec
+
+from bot.messages import PHRASES, Post, status_buttons
+from bot.words import about, ago, number_of, past_limit, percent, quantity, rule_called
+from fleetpulse.alerts import (
+    STATUS_ORDER,
+    RuleChange,
+    Status,
+    checked_change,
+    rule_named,
+    rules_for,
+)
+from fleetpulse.errors import InvalidRule, StoreError, UnknownDevice, UnknownRule
+from fleetpulse.stores.protocols import Alert, Device, Store, StoredReading
+
+SILENT_MS = 60_000  # without news for so long nothing is known of a device
+RECENT_MS = 24 * 3_600_000  # alerts that are over are listed for so long
+CLOCK_TROUBLE_MS = 10 * 60_000  # a refused record is worth a line for so long
+DEVICES_SHOWN = 25
+ALERTS_SHOWN = 10
+BUTTONS_SHOWN = 8
+PAGE = 1000
+SIGNS = {Status.OK: "🟢", Status.UNKNOWN: "❔", Status.SOON: "⚠️", Status.STRESSED: "🔴"}
+IS = {
+    Status.OK: "is ok",
+    Status.UNKNOWN: "is unknown",
+    Status.SOON: "will soon be stressed",
+    Status.STRESSED: "is stressed",
+}
+_NUMBER = re.compile(r"([+-]?\d+(?:[.,]\d+)?)\s*(?:°|°?C|%|V)?", re.IGNORECASE | re.ASCII)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command: its words, what it is for, and its answer."""
+
+    name: str
+    parameters: str = ""
+    help: str
+    reply: Callable[[Store, Sequence[str], int], Post]  # store, words, now in Unix ms
+
+    @property
+    def usage(self) -> str:
+        """How to write it."""
+        return f"/{self.name} {self.parameters}".strip()
+
+
+class WrongWords(Exception):
+    """The words after a command are not what it takes."""
+
+
+def answer(store: Store, text: str, now_ms: int) -> Post:
+    """The answer to a line of text; it has one, whatever the line is."""
+    name, *words = text.split() or [""]
+    command = _BY_NAME.get(name.removeprefix("/").partition("@")[0].lower())
+    if command is None:
+        return Post(f"I do not know {escape(name[:64])!r}. Send /help to see what I know.")
+    try:
+        return command.reply(store, words, now_ms)
+    except WrongWords:
+        return Post(f"Usage: {escape(command.usage)}")
+    except UnknownDevice as problem:
+        return _unknown_device(store, problem.device_id)
+    except (UnknownRule, InvalidRule) as problem:
+        return Post(escape(str(problem)))
+    except StoreError as problem:
+        log.warning("command=%s not answered: %s", command.name, problem)
+        return Post("I cannot reach the store just now. Please try again in a minute.")
+
+
+def start(_store: Store, _words: Sequence[str], _now_ms: int) -> Post:
+    """A welcome, and what can be asked."""
+    return Post(
+        "Hello! I watch your devices and tell you here <b>before</b> one gets into trouble,"
+        f" and why. You need do nothing; or ask:\n\n{_command_list()}"
+    )
+
+
+def show_help(_store: Store, _words: Sequence[str], _now_ms: int) -> Post:
+    """Every command with its words."""
+    return Post(f"{_command_list()}\n\nExample: /limit pi-attic heat 75")
+
+
+def devices(store: Store, words: Sequence[str], now_ms: int) -> Post:
+    """The fleet, worst first, a device a line."""
+    if words:
+        raise WrongWords
+    known = _all_devices(store)
+    if not known:
+        return Post("No device has sent a reading yet. Start one: fleetpulse agent pc")
+    newest = store.readings.latest_of([device.device_id for device in known])
+    worst_first = sorted(known, key=lambda device: _urgency(device, newest, now_ms))
+    shown = worst_first[:DEVICES_SHOWN]
+    lines = [number_of(len(known), "device")]
+    lines += [_device_line(device, newest.get(device.device_id), now_ms) for device in shown]
+    if len(known) > len(shown):
+        lines.append(f"and {len(known) - len(shown):,} more")
+    names = [device.device_id for device in shown]
+    return Post("\n".join(lines), status_buttons(names)[:BUTTONS_SHOWN])
+
+
+def status(store: Store, words: Sequence[str], now_ms: int) -> Post:
+    """The newest reading of one device, a channel a line, with what is expected of it."""
+    if len(words) != 1:
+        raise WrongWords
+    device = _device(store, words[0])
+    reading = store.readings.latest(device.device_id)
+    now = status_now(reading, now_ms)
+    lines = [f"{SIGNS[now]} <b>{escape(device.device_id)}</b> ({escape(device.kind)}) {IS[now]}"]
+    lines += _risk(reading, now)
+    lines += _measured(reading, now_ms)
+    lines += _clock_trouble(device, now_ms)
+    lines += _limits(store, device)
+    return Post("\n".join(lines))
+
+
+def alerts(store: Store, words: Sequence[str], now_ms: int) -> Post:
+    """What is going on, and what has been over for less than a day."""
+    if words:
+        raise WrongWords
+    going_on = store.alerts.page(open_only=True, limit=ALERTS_SHOWN + 1)
+    recent = store.alerts.page(since=now_ms - RECENT_MS, limit=PAGE)
+    over = [alert for alert in recent if alert.closed_at is not None][:ALERTS_SHOWN]
+    lines = [_alert_line(alert, now_ms) for alert in going_on[:ALERTS_SHOWN]]
+    if len(going_on) > ALERTS_SHOWN:
+        lines.append("and more")
+    lines = lines or ["🟢 Nothing is wrong, and nothing is expected."]
+    if over:
+        lines += ["", "<b>Over, of the last 24 h</b>"]
+        lines += [_alert_line(alert, now_ms) for alert in over]
+    return Post("\n".join(lines))
+
+
+def limit(store: Store, words: Sequence[str], now_ms: int) -> Post:
+    """A device's limit, changed; says what it was."""
+    if len(words) < 3:
+        raise WrongWords
+    device = _device(store, words[0])
+    changes = store.rules.of(device.device_id)
+    rule = rule_named(words[1].lower(), device.kind, changes)
+    value = _number(" ".join(words[2:]))
+    before = {change.rule: change for change in changes}.get(
+        rule.name, RuleChange(device_id=device.device_id, rule=rule.name)
+    )
+    change = msgspec.structs.replace(before, limit=value, changed_at=now_ms)
+    store.rules.put(checked_change(change, device.kind))
+    return Post(
+        f"The limit of {rule.name} ({rule.label}) on <b>{escape(device.device_id)}</b> is now"
+        f" {_limit_words(value, rule.unit)}; it was {_limit_words(rule.limit, rule.unit)}."
+    )
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command(name="start", help="what I do, and tell me here", reply=start),
+    Command(name="help", help="what you can ask", reply=show_help),
+    Command(name="devices", help="the fleet, worst first", reply=devices),
+    Command(
+        name="status",
+        parameters="<device>",
+        help="newest readings of a device, and what is expected",
+        reply=status,
+    ),
+    Command(name="alerts", help="what is going on, and what is over", reply=alerts),
+    Command(
+        name="limit",
+        parameters="<device> <rule> <value>",
+        help="change when a device counts as stressed",
+        reply=limit,
+    ),
+)
+_BY_NAME: Mapping[str, Command] = {command.name: command for command in COMMANDS}
+
+
+def status_now(reading: StoredReading | None, now_ms: int) -> Status:
+    """What is known of a device now: nothing, when its news are old."""
+    if reading is None or now_ms - reading.measured_at > SILENT_MS:
+        return Status.UNKNOWN
+    return reading.status
+
+
+def _command_list() -> str:
+    return "\n".join(f"{escape(command.usage)} - {command.help}" for command in COMMANDS)
+
+
+def _all_devices(store: Store) -> list[Device]:
+    found: list[Device] = []
+    while page := store.devices.page(after=found[-1].device_id if found else None, limit=PAGE):
+        found += page
+    return found
+
+
+def _device(store: Store, name: str) -> Device:
+    found = store.devices.get(name)
+    if found is None:
+        raise UnknownDevice(name)
+    return found
+
+
+def _unknown_device(store: Store, name: str) -> Post:
+    names = {device.device_id.lower(): device.device_id for device in _all_devices(store)}
+    near = [names[each] for each in get_close_matches(name.lower(), names, n=3, cutoff=0.5)]
+    said = f"I know no device called {escape(name[:64])}."
+    if not near:
+        return Post(f"{said} /devices lists them.")
+    return Post(f"{said} Do you mean {escape(' or '.join(near))}?", status_buttons(near))
+
+
+def _urgency(
+    device: Device, newest: Mapping[str, StoredReading], now_ms: int
+) -> tuple[int, float, str]:
+    reading = newest.get(device.device_id)
+    place = STATUS_ORDER.index(status_now(reading, now_ms))
+    probability = 0.0 if reading is None else reading.probability or 0.0
+    return -place, -probability, device.device_id
+
+
+def _device_line(device: Device, reading: StoredReading | None, now_ms: int) -> str:
+    now = status_now(reading, now_ms)
+    words = [f"{SIGNS[now]} <b>{escape(device.device_id)}</b> {now}"]
+    if reading is None:
+        return ", ".join([*words, "no reading yet"])
+    if now is not Status.UNKNOWN:
+        words += [
+            quantity(value, channel.unit)
+            for channel, value in reading.channels()[:3]  # temperature, power, load
+            if value is not None
+        ]
+        words += _chance(reading)
+    return ", ".join([*words, ago(reading.measured_at, now_ms)])
+
+
+def _chance(reading: StoredReading) -> list[str]:
+    return [] if reading.probability is None else [f"risk {percent(reading.probability)}"]
+
+
+def _risk(reading: StoredReading | None, now: Status) -> list[str]:
+    if reading is None or now is Status.UNKNOWN or reading.probability is None:
+        return []
+    risk = f"Risk of stress: {percent(reading.probability)}"
+    if now is Status.SOON and reading.expected_s is not None:
+        risk += f", expected in {about(reading.expected_s)}"
+    why = [f"Why: {escape('; '.join(reading.causes))}."] if reading.causes else []
+    return [f"{risk}.", *why]
+
+
+def _measured(reading: StoredReading | None, now_ms: int) -> list[str]:
+    if reading is None:
+        return ["It has sent no reading yet."]
+    age = ago(reading.measured_at, now_ms)
+    silent = now_ms - reading.measured_at > SILENT_MS
+    channels = [
+        f"{channel.label}: {quantity(value, channel.unit)}"
+        for channel, value in reading.channels()
+        if value is not None
+    ]
+    heading = (
+        f"No news for {age.removesuffix(' ago')}. Last seen:" if silent else f"Measured {age}:"
+    )
+    return [heading, *channels]
+
+
+def _clock_trouble(device: Device, now_ms: int) -> list[str]:
+    ahead_ms, at = device.clock_ahead_ms, device.clock_ahead_at
+    if ahead_ms is None or at is None or now_ms - at > CLOCK_TROUBLE_MS:
+        return []
+    return [f"Its clock is ahead by {about(ahead_ms / 1000)}: set it, its readings are refused."]
+
+
+def _limits(store: Store, device: Device) -> list[str]:
+    rules = rules_for(device.kind, store.rules.of(device.device_id))
+    limits = [f"{rule.name}: {past_limit(rule, rule.limit)}" for rule in rules if rule.enabled]
+    return ["", "<b>Stressed means</b>", *limits]
+
+
+def _limit_words(value: float, unit: str) -> str:
+    # A flag's limit is a number all the same: people type it.
+    return f"{value:g} ({unit})" if unit == "0 or 1" else quantity(value, unit)
+
+
+def _alert_line(alert: Alert, now_ms: int) -> str:
+    phrase = PHRASES[alert.state]
+    rule = rule_called(alert.rule, alert.kind)
+    label = alert.rule if rule is None else rule.label
+    words = phrase.words if alert.closed_at is None else phrase.past
+    line = f"{phrase.symbol} <b>{escape(alert.device_id)}</b> {words} ({escape(label)})"
+    if rule is not None and alert.value is not None and alert.closed_at is None:
+        line += f", {quantity(alert.value, rule.unit)}"
+    return f"{line}, {ago(alert.changed_at, now_ms)}"
+
+
+def _number(text: str) -> float:
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        raise InvalidRule(f"{text[:32]!r} is not a number; write for example 75 or 4.7.")
+    return float(found[1].replace(",", "."))

@@ -1,0 +1,325 @@
+"""The delivery loop: outbox -> deliveries -> messages.
+
+1. Read what the outbox has got, and a little of what came before: an event is committed a moment
+   after the time it bears.
+2. Let the policy turn it into deliveries, and store these with the position in the outbox, at once.
+3. Send what is due, and record it at once: a kill between the two is the only way to send twice.
+4. What fails for a while waits, and with it all of that chat, so that news stay in order; what
+   fails for good ends the chat.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import msgspec
+
+from bot.messages import CHART_STATES, PHRASES, Post, alert_post, summary_post
+from fleetpulse import policy
+from fleetpulse.alerts import AlertEvent, event_id
+from fleetpulse.clock import Clock
+from fleetpulse.errors import NotifyError, StoreBusy, StoreError
+from fleetpulse.stores.protocols import Chat, Delivery, Heartbeat, Progress, Store, StoredEvent
+
+READER = "telegram"
+PREFIX = "telegram:"  # of the targets that are ours
+POLL_S = 0.5
+BEAT_MS = 10_000
+OVERLAP_MS = 60_000  # how much later than its stored_at an event may be committed
+PAGE_EVENTS = 1000
+CHARTS_AT_ONCE = 5  # a fleet in trouble gets its words first
+MESSAGES_A_ROUND = 10  # for one chat; then the others, and the outbox, have their turn
+CHATS_AT_ONCE = 4
+FIRST_RETRY_S = 2.0
+LONGEST_RETRY_S = 60.0
+
+log = logging.getLogger(__name__)
+
+Chart = Callable[[Store, AlertEvent], bytes | None]
+
+
+class Sender(Protocol):
+    """Puts a post into a chat."""
+
+    def send(self, chat_id: str, post: Post) -> str:
+        """Send, and return the message's id.
+
+        Raises NotifyError: `permanent` when the chat can never be reached, else with
+        `retry_after_s` when that is known.
+        """
+
+
+class Delivering:
+    """Where one process stands in delivering: what it has planned, and whom it must let wait.
+
+    listed: the targets that may be told; chart: draws an event, or gives None.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        sender: Sender,
+        clock: Clock,
+        chart: Chart,
+        listed: Sequence[str],
+    ) -> None:
+        self._store = store
+        self._listed = listed
+        self._sender = sender
+        self._clock = clock
+        self._chart = chart
+        self._position: int | None = None  # in the outbox, once we have begun
+        self._planned: dict[str, int] = {}  # event id -> stored_at, of the overlap
+        self._held: dict[str, int] = {}  # target -> until when it waits
+        self._beaten_at = 0
+        self._stop = threading.Event()
+
+    def run(self, stop: threading.Event) -> None:
+        """Deliver until `stop` is set; a store that fails is waited for."""
+        self._stop = stop
+        while not stop.is_set():
+            pause_s = POLL_S
+            try:
+                self.step()
+            except StoreError as problem:
+                pause_s = problem.retry_after_s if isinstance(problem, StoreBusy) else 2.0
+                log.warning("The bot waits for the store: %s", problem)
+            self._clock.wait(pause_s, stop)
+
+    def step(self) -> None:
+        """One round: say that we are alive, plan what is new, send what is due."""
+        self._beat()
+        self.plan_new()
+        self.send_due()
+
+    def _beat(self) -> None:
+        now = self._clock.now_ms()
+        if now - self._beaten_at >= BEAT_MS:
+            self._store.heartbeats.beat(Heartbeat(process="bot", at=now))
+            self._beaten_at = now
+
+    # -- planning
+
+    def plan_new(self) -> None:
+        """Turn the events of the outbox that are new into deliveries."""
+        now = self._clock.now_ms()
+        position = self._begin(now) if self._position is None else self._position
+        for page in self._outbox(position - OVERLAP_MS):
+            new = [each for each in page if each.event.event_id not in self._planned]
+            if new:
+                # Not past our own clock: a writer whose clock is ahead must not hide the others.
+                position = max(position, min(new[-1].stored_at, now))
+                deliveries = policy.plan(new, self._chats(), now)
+                self._store.deliveries.plan(READER, deliveries, position)
+                self._planned |= {each.event.event_id: each.stored_at for each in new}
+        self._position = position
+        self._forget_before(position - OVERLAP_MS)
+
+    def _begin(self, now: int) -> int:
+        """Where the last process stopped; in a new store here, for its past is not ours to tell."""
+        follow_only(self._store, self._listed, now)
+        position = self._store.deliveries.position(READER)
+        if position == 0:
+            self._store.deliveries.plan(READER, [], now)
+        return position or now
+
+    def _outbox(self, since: int) -> Iterator[Sequence[StoredEvent]]:
+        """Pages of all events stored at or after `since`; each begins where the last one ended."""
+        limit = PAGE_EVENTS
+        while True:
+            page = self._store.alerts.stored_since(since, limit=limit)
+            yield page
+            if len(page) < limit:
+                return
+            if page[-1].stored_at == since:  # more of one moment than a page holds
+                limit *= 2
+            since = page[-1].stored_at
+
+    def _forget_before(self, stored_at: int) -> None:
+        self._planned = {name: at for name, at in self._planned.items() if at >= stored_at}
+
+    def _chats(self) -> Sequence[Chat]:
+        return [chat for chat in self._store.chats.active() if chat.chat_id.startswith(PREFIX)]
+
+    # -- sending
+
+    def send_due(self) -> None:
+        """Send what is due: to several chats at a time, to each in the order of events."""
+        now = self._clock.now_ms()
+        due = self._due(now)
+        if not due:
+            return
+        events = self._events_of(due)
+        told = [delivery for delivery in due if delivery.event_id in events]
+        by_target = policy.messages(told, events, now)
+        posts = Posts(self._store, self._chart, by_target, now)
+        with ThreadPoolExecutor(CHATS_AT_ONCE, thread_name_prefix="chat") as chats:
+            list(chats.map(lambda target: self._tell(by_target[target], posts), by_target))
+
+    def _due(self, now: int) -> Sequence[Delivery]:
+        """All that are due: a summary must know all of what it sums up."""
+        limit = PAGE_EVENTS
+        while len(due := self._store.deliveries.due(PREFIX, now, limit=limit)) == limit:
+            limit *= 4
+        return due
+
+    def _events_of(self, due: Sequence[Delivery]) -> dict[str, AlertEvent]:
+        events: dict[str, AlertEvent] = {}
+        for delivery in due:
+            found = events.get(delivery.event_id) or self._store.alerts.event(delivery.event_id)
+            if found is not None:
+                events[delivery.event_id] = found
+            else:
+                self._record([_given_up(delivery, "the event is no longer stored")])
+        return events
+
+    def _tell(self, messages: Sequence[policy.Message], posts: Posts) -> None:
+        """Send one chat's messages until all are sent or it must wait."""
+        target = messages[0].target
+        for place, message in enumerate(messages[:MESSAGES_A_ROUND]):
+            now = self._clock.now_ms()
+            if self._stop.is_set():
+                return
+            if now < self._held.get(target, 0):
+                self._put_off(messages[place:], self._held[target])
+                return
+            if not self._is_active(target):
+                self._record(policy.failed(message, "the chat is not active"))
+                continue
+            try:
+                message_id = self._sender.send(target.removeprefix(PREFIX), posts.of(message))
+            except NotifyError as problem:
+                self._not_sent(messages[place:], problem)
+                if not problem.permanent:
+                    return
+            else:
+                self._record(policy.sent(message, message_id, self._clock.now_ms()))
+
+    def _is_active(self, target: str) -> bool:
+        chat = self._store.chats.get(target)
+        return chat is not None and chat.active
+
+    def _not_sent(self, messages: Sequence[policy.Message], problem: NotifyError) -> None:
+        message, later = messages[0], messages[1:]
+        if problem.permanent:
+            log.error("target=%s given up: %s", message.target, problem)
+            self._record(policy.failed(message, str(problem)))
+            self._end(message.target)
+            return
+        wait_s = problem.retry_after_s
+        if wait_s is None:
+            attempts = message.deliveries[-1].attempts
+            wait_s = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** min(attempts, 10))
+        until = self._clock.now_ms() + round(wait_s * 1000)
+        log.warning("target=%s waits %.0f s: %s", message.target, wait_s, problem)
+        self._held[message.target] = until
+        self._record(policy.put_off(message, until, error=str(problem), tried=True))
+        self._put_off(later, until)
+
+    def _put_off(self, messages: Sequence[policy.Message], until: int) -> None:
+        for message in messages:
+            self._record(policy.put_off(message, until))
+
+    def _end(self, target: str) -> None:
+        chat = self._store.chats.get(target)
+        if chat is not None:
+            self._store.chats.put(msgspec.structs.replace(chat, active=False))
+
+    def _record(self, deliveries: Sequence[Delivery]) -> None:
+        """Store them, however long the store takes: what is sent must not be sent again."""
+        for delivery in deliveries:
+            while not self._recorded(delivery):
+                if self._clock.wait(1.0, self._stop):
+                    return
+
+    def _recorded(self, delivery: Delivery) -> bool:
+        try:
+            self._store.deliveries.update(delivery)
+        except StoreError as problem:
+            log.warning("event=%s not recorded yet: %s", delivery.event_id, problem)
+            return False
+        return True
+
+
+class Posts:
+    """What the messages of one round look like; each is made once, for however many chats."""
+
+    def __init__(
+        self,
+        store: Store,
+        chart: Chart,
+        by_target: Mapping[str, Sequence[policy.Message]],
+        now_ms: int,
+    ) -> None:
+        self._store = store
+        self._chart = chart
+        self._now_ms = now_ms
+        self._lock = threading.Lock()
+        self._made: dict[str, Post] = {}
+        charted = {
+            message.events[0].event_id
+            for messages in by_target.values()
+            for message in messages
+            if not message.is_summary and message.events[0].state in CHART_STATES
+        }
+        self._draws = len(charted) <= CHARTS_AT_ONCE
+
+    def of(self, message: policy.Message) -> Post:
+        """The post that says it."""
+        if message.is_summary:
+            return summary_post(message.events, self._now_ms)
+        event = message.events[0]
+        with self._lock:
+            if event.event_id not in self._made:
+                self._made[event.event_id] = self._post(event)
+            return self._made[event.event_id]
+
+    def _post(self, event: AlertEvent) -> Post:
+        post = alert_post(event, self._began(event), self._now_ms)
+        if event.state not in CHART_STATES or not self._draws:
+            return post
+        return Post(post.text, post.buttons, self._picture(event))
+
+    def _picture(self, event: AlertEvent) -> bytes | None:
+        try:
+            return self._chart(self._store, event)
+        except Exception:  # whatever it is, a broken chart must not cost the warning its words
+            log.exception("event=%s is sent without its chart", event.event_id)
+            return None
+
+    def _began(self, event: AlertEvent) -> AlertEvent | None:
+        ends = PHRASES[event.state].ends
+        if ends is None:
+            return None
+        name = event_id(event.device_id, event.rule, event.episode, ends)
+        return self._store.alerts.event(name)
+
+
+def _given_up(delivery: Delivery, error: str) -> Delivery:
+    return msgspec.structs.replace(delivery, progress=Progress.FAILED, error=error)
+
+
+def follow(store: Store, target: str, title: str, now_ms: int) -> None:
+    """Tell this chat of everything that is stored from now on; one that is told already is kept."""
+    chat = store.chats.get(target)
+    if chat is None or not chat.active:
+        store.chats.put(Chat(chat_id=target, title=title, subscribed_at=now_ms))
+    elif title and title != chat.title:
+        store.chats.put(msgspec.structs.replace(chat, title=title))
+
+
+def follow_only(store: Store, listed: Sequence[str], now_ms: int) -> None:
+    """Tell exactly the listed targets of what is stored from now on.
+
+    An event that is being stored while the bot starts is for them as well.
+    """
+    for chat in store.chats.active():
+        if chat.chat_id.startswith(PREFIX) and chat.chat_id not in listed:
+            store.chats.put(msgspec.structs.replace(chat, active=False))
+    for target in listed:
+        follow(store, target, "", now_ms - OVERLAP_MS)

@@ -1,0 +1,209 @@
+"""The words of what the bot says by itself: one text per alert event, and the summary of old ones.
+
+The words `will soon be stressed`, `is stressed` and `has recovered` are a contract: people and
+programs wait for them. Texts are HTML as Telegram reads it, so every name and cause is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from bot.words import about, ago, duration, number_of, past_limit, percent, quantity, rule_called
+from fleetpulse.alerts import AlertEvent, Rule, Severity, State
+from fleetpulse.telemetry import Unit
+
+BUTTON_BYTES = 64  # https://core.telegram.org/bots/api#inlinekeyboardbutton, callback_data
+CAUSES_TOLD = 3
+CAUSE_CHARACTERS = 160
+SUMMARY_LINES = 20
+LATE_MS = 60_000  # news older than this says how old it is
+
+CHART_STATES = (State.SOON, State.STRESSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A label, and the command that pressing it is."""
+
+    label: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What is put into a chat."""
+
+    text: str  # HTML
+    buttons: tuple[Button, ...] = ()
+    photo: bytes | None = None  # PNG
+
+
+def status_buttons(device_ids: Sequence[str]) -> tuple[Button, ...]:
+    """A button per device that asks for its status; names too long for a button have none."""
+    buttons = (Button(device_id, f"/status {device_id}") for device_id in device_ids)
+    return tuple(button for button in buttons if len(button.command.encode()) <= BUTTON_BYTES)
+
+
+def alert_post(event: AlertEvent, began: AlertEvent | None, now_ms: int) -> Post:
+    """The message of one event.
+
+    began: for an event that ends something, the event that it ends, if it is known.
+    """
+    phrase = PHRASES[event.state]
+    lines = [f"{symbol(event)} <b>{escape(event.device_id)}</b> {phrase.words}"]
+    lines += phrase.details(event, began)
+    if now_ms - event.at >= LATE_MS:
+        lines.append(f"This was {ago(event.at, now_ms)}.")
+    buttons = status_buttons([event.device_id]) if event.state in CHART_STATES else ()
+    return Post("\n".join(lines), tuple(Button("Status now", b.command) for b in buttons))
+
+
+def summary_post(events: Sequence[AlertEvent], now_ms: int) -> Post:
+    """One message for events, oldest first, that happened while nobody could be told.
+
+    Each rule of each device has one line: how it ended, and how often something happened.
+    """
+    by_alert: dict[tuple[str, str], list[AlertEvent]] = {}
+    for event in events:
+        by_alert.setdefault((event.device_id, event.rule), []).append(event)
+    newest_first = sorted(by_alert.values(), key=lambda each: each[-1].at, reverse=True)
+    lines = [f"🕰 <b>While you were away</b>: {number_of(len(events), 'event')}"]
+    lines += [_summary_line(each, now_ms) for each in newest_first[:SUMMARY_LINES]]
+    if len(newest_first) > SUMMARY_LINES:
+        lines.append(f"and {len(newest_first) - SUMMARY_LINES:,} more: /alerts")
+    return Post("\n".join(lines))
+
+
+def _summary_line(events: Sequence[AlertEvent], now_ms: int) -> str:
+    newest = events[-1]
+    count = f", {number_of(len(events), 'event')}" if len(events) > 1 else ""
+    return (
+        f"{symbol(newest)} <b>{escape(newest.device_id)}</b> {PHRASES[newest.state].past}"
+        f" ({_label(newest)}), {ago(newest.at, now_ms)}{count}"
+    )
+
+
+def symbol(event: AlertEvent) -> str:
+    """The sign that a message begins with."""
+    if event.state is State.STRESSED and event.severity is Severity.CRITICAL:
+        return "🔴"
+    return PHRASES[event.state].symbol
+
+
+def _rule(event: AlertEvent) -> Rule | None:
+    return rule_called(event.rule, event.kind)
+
+
+def _label(event: AlertEvent) -> str:
+    rule = _rule(event)
+    return escape(event.rule if rule is None else rule.label)
+
+
+def _soon(event: AlertEvent, _began: AlertEvent | None) -> list[str]:
+    chance = "" if event.probability is None else f"Probability {percent(event.probability)}"
+    when = "" if event.expected_s is None else f"expected in {about(event.expected_s)}"
+    lines = [", ".join(part for part in (chance, when) if part) or "Expected soon"]
+    lines[0] = lines[0][0].upper() + lines[0][1:] + "."
+    lines.append(_sentence(f"{_danger(event)}{_now(event)}"))
+    return lines + _why(event)
+
+
+def _stressed(event: AlertEvent, _began: AlertEvent | None) -> list[str]:
+    rule = _rule(event)
+    if rule is None or rule.unit == Unit.FLAG or event.value is None or event.limit is None:
+        return [_sentence(_danger(event)), *_why(event)]
+    value, limit = (quantity(number, rule.unit) for number in (event.value, event.limit))
+    return [_sentence(f"{rule.label} is {value}, the limit is {limit}"), *_why(event)]
+
+
+def _recovered(event: AlertEvent, began: AlertEvent | None) -> list[str]:
+    lasted = "" if began is None else f"It was stressed for {_span(began, event)}."
+    return [line for line in (_back(event), lasted) if line]
+
+
+def _fine(event: AlertEvent, began: AlertEvent | None) -> list[str]:
+    lasted = "" if began is None else f" It was there for {_span(began, event)}."
+    return [line for line in (f"The danger has passed.{lasted}", _back(event)) if line]
+
+
+def _plain(_event: AlertEvent, _began: AlertEvent | None) -> list[str]:
+    return []
+
+
+def _back(event: AlertEvent) -> str:
+    """Where the quantity is now, against its limit."""
+    rule = _rule(event)
+    if rule is None or rule.unit == Unit.FLAG or event.value is None:
+        return ""
+    limit = "" if event.limit is None else f", the limit is {quantity(event.limit, rule.unit)}"
+    return _sentence(f"{rule.label} is {quantity(event.value, rule.unit)}{limit}")
+
+
+def _danger(event: AlertEvent) -> str:
+    rule = _rule(event)
+    if rule is None:
+        return escape(event.rule)
+    return past_limit(rule, rule.limit if event.limit is None else event.limit)
+
+
+def _now(event: AlertEvent) -> str:
+    rule = _rule(event)
+    if rule is None or rule.unit == Unit.FLAG or event.value is None:
+        return ""
+    return f"; now {quantity(event.value, rule.unit)}"
+
+
+def _why(event: AlertEvent) -> list[str]:
+    causes = [escape(cause[:CAUSE_CHARACTERS]) for cause in event.causes[:CAUSES_TOLD]]
+    return [f"Why: {'; '.join(causes)}."] if causes else []
+
+
+def _span(began: AlertEvent, ended: AlertEvent) -> str:
+    return duration((ended.at - began.at) / 1000)
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phrase:
+    """How one state is told."""
+
+    symbol: str
+    words: str  # after the device's name
+    past: str  # the same, of something long ago
+    details: Callable[[AlertEvent, AlertEvent | None], list[str]] = _plain
+    ends: State | None = None  # the state whose beginning gives the duration
+
+
+PHRASES: dict[State, Phrase] = {
+    State.SOON: Phrase(
+        symbol="⚠️",
+        words="will soon be stressed",
+        past="was expected to be stressed",
+        details=_soon,
+    ),
+    State.STRESSED: Phrase(
+        symbol="🟠", words="is stressed", past="was stressed", details=_stressed
+    ),
+    State.RECOVERED: Phrase(
+        symbol="✅",
+        words="has recovered",
+        past="has recovered",
+        details=_recovered,
+        ends=State.STRESSED,
+    ),
+    State.OK: Phrase(
+        symbol="👍",
+        words="is fine after all",
+        past="was fine after all",
+        details=_fine,
+        ends=State.SOON,
+    ),
+    State.OFFLINE: Phrase(symbol="🔌", words="is offline", past="was offline"),
+    State.ONLINE: Phrase(symbol="✅", words="is online again", past="came back online"),
+    State.UNKNOWN: Phrase(symbol="❔", words="is unknown", past="was unknown"),
+}
