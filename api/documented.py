@@ -1,0 +1,85 @@
+"""How a route is written down for Swagger: its parameters, its answer, and what can go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from flask_restx import Model, Namespace, fields
+
+from api.errors import PROBLEM_TYPE
+from api.fields import MaybeString, words
+from api.query import Parameter
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+PROBLEM = Model(
+    "Problem",
+    {
+        "type": words(
+            "Which problem, as a stable name for programs", "urn:fleetpulse:unknown-device"
+        ),
+        "title": words("The problem in a few words", "Unknown device"),
+        "status": fields.Integer(description="HTTP status", example=404, required=True),
+        "detail": words("What is wrong, and what to do", "There is no device called 'pi-cellar'."),
+        "instance": words("The path that was asked", "/api/v1/devices/pi-cellar"),
+        "parameter": fields.String(
+            description="The wrong parameter, if it was one", example="limit"
+        ),
+    },
+)
+
+_ALWAYS = {
+    400: "A parameter is wrong; detail and parameter say which",
+    403: "The request names another host or comes from another site's page",
+    500: "A bug; the server's log says what happened",
+    503: "The store does not answer, or asks for time (then with Retry-After)",
+}
+UNKNOWN_DEVICE = {404: "No reading of this device was ever stored"}
+
+
+def documented(
+    namespace: Namespace,
+    answer: Model,
+    says: str,
+    *,
+    parameters: Sequence[Parameter] = (),
+    problems: dict[int, str] | None = None,
+    more_answers: dict[int, tuple[str, Model]] | None = None,
+) -> Callable[[Method], Method]:
+    """A decorator that writes down a method: what 200 carries and says, and every problem."""
+    responses: dict[int, tuple[str, Model]] = {200: (says, answer)}
+    for status, why in (_ALWAYS | (problems or {})).items():
+        responses[status] = (why, PROBLEM)
+    responses |= more_answers or {}
+    note: Callable[[Method], Method] = namespace.doc(
+        params={parameter.name: parameter.documented() for parameter in parameters},
+        responses=responses,
+        produces=["application/json", PROBLEM_TYPE],
+    )
+    return note
+
+
+def with_models(namespace: Namespace, *models: Model) -> Namespace:
+    """The namespace, knowing its models and the one of problems."""
+    for model in (PROBLEM, *models):
+        namespace.add_model(model.name, model)
+    return namespace
+
+
+def page_model(item: Model, **more: fields.Raw) -> Model:
+    """The model of a page of such items."""
+    return Model(
+        f"{item.name}Page",
+        {
+            "items": fields.List(
+                fields.Nested(item), required=True, description="The items of this page"
+            ),
+            "next_cursor": MaybeString(
+                required=True,
+                description="Give it as cursor to get the next page; null: this was the last",
+                example="WyJkZXZpY2VzIiwicGMxIl0",
+            ),
+            **more,
+        },
+    )

@@ -1,0 +1,122 @@
+"""Every error as `application/problem+json` (RFC 9457): one table, and one place that answers.
+
+Flask-RESTX would answer errors of its own routes itself and lose the content type, so `app.py`
+sends all of them here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from flask import Flask, Response, request
+from werkzeug.exceptions import BadRequest, HTTPException
+
+from fleetpulse import errors
+
+PROBLEM_TYPE = "application/problem+json"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What an error is over HTTP."""
+
+    status: HTTPStatus
+    code: str  # short and stable, for programs
+    title: str
+
+
+PROBLEMS: Mapping[type[errors.FleetpulseError], Problem] = {
+    errors.SettingsError: Problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "wrong-settings", "The server is misconfigured"
+    ),
+    errors.StartError: Problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "cannot-start", "Something the server needs is missing"
+    ),
+    errors.DecodeError: Problem(HTTPStatus.BAD_REQUEST, "cannot-decode", "Not a reading"),
+    errors.ModelError: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "model-unusable", "A model cannot be used"
+    ),
+    errors.UnknownDevice: Problem(HTTPStatus.NOT_FOUND, "unknown-device", "Unknown device"),
+    errors.UnknownRule: Problem(HTTPStatus.NOT_FOUND, "unknown-rule", "Unknown rule"),
+    errors.InvalidRule: Problem(HTTPStatus.BAD_REQUEST, "invalid-rule", "The rule cannot work"),
+    errors.BrokerError: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "broker-failed", "Kafka does not answer"
+    ),
+    errors.StoreError: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "store-failed", "The store does not answer"
+    ),
+    errors.StoreBusy: Problem(HTTPStatus.SERVICE_UNAVAILABLE, "store-busy", "The store is busy"),
+    errors.NotifyError: Problem(
+        HTTPStatus.BAD_GATEWAY, "not-delivered", "A channel did not take the message"
+    ),
+}
+
+
+class InvalidParameter(BadRequest):
+    """A parameter of the request is wrong; the message names it."""
+
+    def __init__(self, parameter: str, wrong: str) -> None:
+        super().__init__(f"{parameter} {wrong}")
+        self.parameter = parameter
+
+
+def handle_errors(app: Flask) -> None:
+    """Have every error of `app` answered as a problem document."""
+    for kind in PROBLEMS:
+        app.register_error_handler(kind, _known)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _known(error: errors.FleetpulseError) -> Response:
+    problem = PROBLEMS[type(error)]
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.warning("%s: %s path=%s", problem.title, error, request.path)
+    answer = _answer(problem.status, f"urn:fleetpulse:{problem.code}", problem.title, str(error))
+    if isinstance(error, errors.StoreBusy):
+        answer.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    return answer
+
+
+def _http(error: HTTPException) -> Response:
+    status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+    if isinstance(error, InvalidParameter):
+        answer = _answer(
+            status,
+            "urn:fleetpulse:invalid-parameter",
+            "A parameter is wrong",
+            error.description or "",
+            parameter=error.parameter,
+        )
+    else:
+        answer = _answer(status, "about:blank", status.phrase, error.description or status.phrase)
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            answer.headers[name] = value  # such as Allow
+    return answer
+
+
+def _unexpected(error: Exception) -> Response:
+    _log.exception("Request failed: method=%s path=%s", request.method, request.path)
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return _answer(
+        status, "about:blank", status.phrase, "Something failed here; the server's log says what."
+    )
+
+
+def _answer(status: HTTPStatus, kind: str, title: str, detail: str, **more: Any) -> Response:
+    document = {
+        "type": kind,
+        "title": title,
+        "status": int(status),
+        "detail": detail,
+        "instance": request.path,
+    }
+    return Response(msgspec.json.encode(document | more), status=status, content_type=PROBLEM_TYPE)

@@ -1,0 +1,145 @@
+"""What can be said of a device now: its newest reading, if that is not too old to say anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from fleetpulse.alerts import STATUS_ORDER, Status
+from fleetpulse.stores.protocols import Alert, Device, Store, StoredReading
+
+DAY_MS = 24 * 3600 * 1000
+STORE_PAGE = 1000
+
+
+def status_now(latest: StoredReading | None, now_ms: int, stale_after_ms: int) -> Status:
+    """The status of a device: unknown without a reading that is fresh enough, never ok."""
+    if latest is None or now_ms - latest.measured_at > stale_after_ms:
+        return Status.UNKNOWN
+    return latest.status
+
+
+def device_view(
+    device: Device,
+    latest: StoredReading | None,
+    open_alerts: Sequence[Alert],
+    *,
+    now_ms: int,
+    stale_after_ms: int,
+) -> dict[str, Any]:
+    """A device as the API shows it. What a stale reading predicted is no longer shown."""
+    status = status_now(latest, now_ms, stale_after_ms)
+    fresh = latest if status is not Status.UNKNOWN else None
+    ahead_ms = clock_ahead_ms(device, latest)
+    return {
+        "device_id": device.device_id,
+        "kind": device.kind,
+        "status": status,
+        "probability": fresh.probability if fresh else None,
+        "expected_s": fresh.expected_s if fresh else None,
+        "causes": fresh.causes if fresh else [],
+        "first_seen_at": device.first_seen_at,
+        "last_seen_at": latest.measured_at if latest else None,
+        "age_s": max(0, now_ms - latest.measured_at) / 1000 if latest else None,
+        "open_alerts": [open_alert_view(alert) for alert in open_alerts],
+        "clock_ahead_ms": ahead_ms,
+        "clock_note": None if ahead_ms is None else clock_note(ahead_ms),
+        "latest": None if latest is None else msgspec.to_builtins(latest),
+    }
+
+
+def open_alert_view(alert: Alert) -> dict[str, Any]:
+    """What a device says of one of its open alerts."""
+    return {
+        "alert_id": alert.alert_id,
+        "rule": alert.rule,
+        "state": alert.state,
+        "severity": alert.severity,
+        "opened_at": alert.opened_at,
+    }
+
+
+def clock_ahead_ms(device: Device, latest: StoredReading | None) -> int | None:
+    """How far the device's clock is ahead; None if it is not, or has been put right since."""
+    if device.clock_ahead_at is None:
+        return None
+    put_right = latest is not None and latest.measured_at > device.clock_ahead_at
+    return None if put_right else device.clock_ahead_ms
+
+
+def clock_note(ahead_ms: int) -> str:
+    """What its owner should do about a clock that is ahead."""
+    return (
+        f"This device's clock is {span(ahead_ms / 1000)} ahead, so its readings are refused:"
+        " set its clock (or turn on NTP)."
+    )
+
+
+def span(seconds: float) -> str:
+    """A length of time in the two largest units that fit: "6 min 52 s"."""
+    left, parts = round(seconds), []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        amount, left = divmod(left, size)
+        if amount:
+            parts.append(f"{amount} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def worst_first(devices: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Device views by status, then probability, then name.
+
+    Probabilities count in steps of a tenth, so that devices do not change places at every reading.
+    """
+    return sorted(
+        devices,
+        key=lambda view: (
+            -STATUS_ORDER.index(view["status"]),
+            -round(10 * (view["probability"] or 0.0)),
+            view["device_id"],
+        ),
+    )
+
+
+def every_device(store: Store) -> list[Device]:
+    """All devices, by name."""
+    found = list(store.devices.page(limit=STORE_PAGE))
+    newest = found
+    while len(newest) == STORE_PAGE:
+        newest = list(store.devices.page(after=found[-1].device_id, limit=STORE_PAGE))
+        found += newest
+    return found
+
+
+def open_alerts_by_device(store: Store, device_id: str | None = None) -> dict[str, list[Alert]]:
+    """The open alerts of one device, or of all, newest first."""
+    found: dict[str, list[Alert]] = {}
+    before = None
+    while True:
+        page = store.alerts.page(
+            device_id=device_id, open_only=True, before=before, limit=STORE_PAGE
+        )
+        for alert in page:
+            found.setdefault(alert.device_id, []).append(alert)
+        if len(page) < STORE_PAGE:
+            return found
+        before = (page[-1].opened_at, page[-1].alert_id)
+
+
+def views_of(
+    store: Store, devices: Sequence[Device], *, now_ms: int, stale_after_ms: int
+) -> list[dict[str, Any]]:
+    """Several devices as the API shows them, in their order."""
+    latest = store.readings.latest_of([device.device_id for device in devices])
+    alerts = open_alerts_by_device(store)
+    return [
+        device_view(
+            device,
+            latest.get(device.device_id),
+            alerts.get(device.device_id, ()),
+            now_ms=now_ms,
+            stale_after_ms=stale_after_ms,
+        )
+        for device in devices
+    ]

@@ -1,0 +1,124 @@
+"""/devices: the machines, each with its newest reading."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+from flask_restx import Model, Namespace, Resource, fields
+
+from api import pages, query
+from api.devices_known import known_device
+from api.documented import UNKNOWN_DEVICE, documented, page_model, with_models
+from api.fields import MaybeNested, count, moment, number, texts, words
+from api.parts import now_ms, parts, store
+from api.presence import DAY_MS, views_of
+from api.resources.readings import READING
+from fleetpulse.alerts import RULE_NAMES, Severity, State, Status
+from fleetpulse.stores.protocols import Device
+
+OPEN_ALERT = Model(
+    "OpenAlert",
+    {
+        "alert_id": words("The episode", "pi-attic:heat:3"),
+        "rule": words(f"Its rule, such as {', '.join(RULE_NAMES)}", "heat"),
+        "state": words("Where it stands", "soon", enum=[str(each) for each in State]),
+        "severity": words("The worst so far", "warning", enum=[str(each) for each in Severity]),
+        "opened_at": moment("When the episode began"),
+    },
+)
+PRESENCE = Model(
+    "Presence",
+    {
+        "device_id": words("The device", "pi-attic"),
+        "kind": words("What kind of machine it is", "raspberry"),
+        "status": words(
+            "Its status now; unknown when its newest reading is too old",
+            "soon",
+            enum=[str(each) for each in Status],
+        ),
+        "probability": number(
+            "Probability, 0 to 1, that the worst rule holds within the model's horizon;"
+            " null: not known",
+            0.83,
+        ),
+        "expected_s": number(
+            "Seconds until it is expected to hold; null: it is not expected", 74.0
+        ),
+        "causes": texts("Why, in words", ["temperature rises 9 °C a minute"]),
+        "first_seen_at": moment("When its first stored reading was measured"),
+        "last_seen_at": moment("When its newest reading was measured", nullable=True),
+        "age_s": number("Seconds since then", 2.4),
+        "open_alerts": fields.List(
+            fields.Nested(OPEN_ALERT), required=True, description="Its alerts that are not over"
+        ),
+        "clock_ahead_ms": number(
+            "How far its clock is ahead, in milliseconds; null: it is not", 412000
+        ),
+        "clock_note": words(
+            "The same in words, with what to do",
+            "This device's clock is 6 min 52 s ahead, so its readings are refused: set its clock"
+            " (or turn on NTP).",
+            nullable=True,
+        ),
+        "latest": MaybeNested(READING, required=True, description="Its newest reading"),
+    },
+)
+DEVICE = Model(
+    "Device",
+    {**PRESENCE, "rejected_24h": count("Impossible channel values in the last 24 hours", 0)},
+)
+DEVICE_PAGE = page_model(DEVICE)
+
+devices = with_models(
+    Namespace("devices", "The machines that are watched", path="/api/v1/devices"),
+    OPEN_ALERT,
+    PRESENCE,
+    DEVICE,
+    DEVICE_PAGE,
+)
+
+PARAMETERS = (query.LIMIT, query.CURSOR)
+
+
+@devices.route("")
+class Devices(Resource):
+    """All devices."""
+
+    @documented(devices, DEVICE_PAGE, "A page of devices", parameters=PARAMETERS)
+    def get(self) -> Response:
+        """Every device by name: status, newest reading, open alerts"""
+        asked = query.asked(*PARAMETERS)
+        found = store().devices.page(
+            after=pages.place(asked["cursor"], "devices", str), limit=asked["limit"] + 1
+        )
+        views = views_with_rejected(list(found))
+        return pages.page(
+            views,
+            asked["limit"],
+            listed="devices",
+            key=lambda view: view["device_id"],
+            view=lambda view: view,
+        )
+
+
+@devices.route("/<string:device_id>")
+class OneDevice(Resource):
+    """One device."""
+
+    @documented(devices, DEVICE, "The device", problems=UNKNOWN_DEVICE)
+    def get(self, device_id: str) -> Response:
+        """One device: status, newest reading, open alerts"""
+        device = known_device(device_id)
+        query.asked()
+        return pages.answer(views_with_rejected([device])[0])
+
+
+def views_with_rejected(found: list[Device]) -> list[dict[str, Any]]:
+    """Devices as the API shows them, with their impossible values of the last day."""
+    now, readings = now_ms(), store().readings
+    views = views_of(store(), found, now_ms=now, stale_after_ms=parts().stale_after_ms)
+    return [
+        view | {"rejected_24h": readings.rejected_since(view["device_id"], now - DAY_MS)}
+        for view in views
+    ]

@@ -1,0 +1,104 @@
+"""/healthz, /readyz and /metrics: what those who watch the watcher ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response
+from flask_restx import Model, Namespace, Resource, fields
+
+from api import pages
+from api.documented import documented, with_models
+from api.fields import flag, words
+from api.metrics import METRICS_TYPE, metrics_text
+from api.parts import now_ms, parts, store
+from fleetpulse.errors import StoreError
+
+CONSUMER_SILENT_MS = 30_000
+
+HEALTH = Model("Health", {"status": words("ok: the process answers", "ok", enum=["ok"])})
+CHECK = Model(
+    "Check",
+    {
+        "name": words("What was looked at", "consumer", enum=["store", "consumer"]),
+        "ok": flag("Whether it is as it should be", True),
+        "detail": words("What is missing, and what to do; empty when ok", ""),
+    },
+)
+READINESS = Model(
+    "Readiness",
+    {
+        "ready": flag("Whether everything is as it should be", True),
+        "checks": fields.List(
+            fields.Nested(CHECK), required=True, description="Each thing that was looked at"
+        ),
+    },
+)
+
+health = with_models(
+    Namespace("health", "For those who watch the watcher", path="/"), HEALTH, CHECK, READINESS
+)
+
+
+@health.route("/healthz")
+class Healthz(Resource):
+    """Is this process up?"""
+
+    @documented(health, HEALTH, "The process answers")
+    def get(self) -> Response:
+        """Whether this process is up"""
+        return pages.answer({"status": "ok"})
+
+
+@health.route("/readyz")
+class Readyz(Resource):
+    """Does everything work?"""
+
+    @documented(
+        health,
+        READINESS,
+        "Readings are stored and scored",
+        more_answers={503: ("Something is missing; checks say what", READINESS)},
+    )
+    def get(self) -> Response:
+        """Whether the store answers and a consumer is at work"""
+        checks = [store_check()]
+        if checks[0]["ok"]:
+            checks.append(consumer_check())
+        ready = all(check["ok"] for check in checks)
+        answer = pages.answer({"ready": ready, "checks": checks})
+        answer.status_code = 200 if ready else 503
+        return answer
+
+
+@health.route("/metrics")
+class Metrics(Resource):
+    """Numbers for Prometheus."""
+
+    @health.doc(produces=[METRICS_TYPE], responses={200: "Numbers in Prometheus' text format"})
+    def get(self) -> Response:
+        """Devices by status, open alerts and heartbeats, for Prometheus"""
+        return Response(metrics_text(parts()), content_type=METRICS_TYPE)
+
+
+def store_check() -> Mapping[str, Any]:
+    """Whether the store answers."""
+    try:
+        store().check()
+    except StoreError as problem:
+        return {"name": "store", "ok": False, "detail": str(problem)}
+    return {"name": "store", "ok": True, "detail": ""}
+
+
+def consumer_check() -> Mapping[str, Any]:
+    """Whether a consumer has lately said that it is alive."""
+    beats = [beat.at for beat in store().heartbeats.all() if beat.process == "consumer"]
+    silent_ms = now_ms() - max(beats, default=0)
+    if not beats:
+        detail = "No consumer has ever run on this store; start one with `fleetpulse consume`."
+    elif silent_ms >= CONSUMER_SILENT_MS:
+        detail = f"The consumer has been silent for {silent_ms // 1000} s; look at its log."
+    else:
+        detail = ""
+    return {"name": "consumer", "ok": not detail, "detail": detail}

@@ -1,0 +1,77 @@
+"""Serving a WSGI application with gunicorn: one process, many threads."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.errors import AppImportError  # type: ignore[import-untyped]
+
+from fleetpulse.errors import FleetpulseError, StartError
+
+THREADS = 32  # long polls and slow readers each hold one
+STOP_WITHIN_S = 2
+
+WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Any]
+
+
+def serve(make_application: Callable[[], WsgiApplication], host: str, port: int) -> int:
+    """Serve until SIGINT or SIGTERM; the exit code.
+
+    make_application: called in the process that serves, so that connections made in it are its own.
+    Raises StartError if the port cannot be had.
+    """
+    with listen(host, port) as listener:
+        server = Server(make_application, listener)
+        try:
+            server.run()
+        except SystemExit as end:  # how gunicorn's arbiter ends, well or not
+            return 0 if end.code in (0, None) else 1
+    return 0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises StartError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as problem:
+        listener.close()
+        raise StartError(
+            f"Port {port} on {host} is not to be had ({problem.strerror}):"
+            " stop what uses it, or choose another with --port."
+        ) from problem
+    return listener
+
+
+class Server(BaseApplication):
+    """Gunicorn, set up here rather than by a configuration file."""
+
+    def __init__(
+        self, make_application: Callable[[], WsgiApplication], listener: socket.socket
+    ) -> None:
+        self._make_application = make_application
+        self._listener = listener
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in {
+            "bind": f"fd://{self._listener.fileno()}",
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": THREADS,
+            "graceful_timeout": STOP_WITHIN_S,
+            "loglevel": "warning",
+            "control_socket_disable": True,  # it would be a file in the working directory
+        }.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> WsgiApplication:
+        try:
+            return self._make_application()
+        except FleetpulseError as problem:
+            raise AppImportError(str(problem)) from problem  # printed, and the end of the server
