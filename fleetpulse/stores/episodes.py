@@ -9,17 +9,22 @@ from fleetpulse.stores.protocols import Alert
 
 CLOSING: frozenset[State] = frozenset({State.OK, State.RECOVERED, State.ONLINE})
 
-# Events of one moment, in the order in which an episode goes through them.
+# Events of one moment go in the order in which an episode goes through its states.
 _STEP: dict[State, int] = {
-    State.SOON: 0,
-    State.OFFLINE: 0,
-    State.UNKNOWN: 0,
-    State.STRESSED: 1,
-    State.OK: 2,
-    State.RECOVERED: 2,
-    State.ONLINE: 2,
+    state: step
+    for step, state in enumerate(
+        (
+            State.OFFLINE,
+            State.UNKNOWN,
+            State.SOON,
+            State.STRESSED,
+            State.OK,
+            State.RECOVERED,
+            State.ONLINE,
+        )
+    )
 }
-_WORSE: tuple[Severity, ...] = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
+_WEIGHT: dict[Severity, int] = {Severity.INFO: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
 
 
 def alert_id_of(event: AlertEvent) -> str:
@@ -42,7 +47,7 @@ def alert_of(events: Iterable[AlertEvent]) -> Alert:
         rule=opening.rule,
         episode=opening.episode,
         state=newest.state,
-        severity=max((event.severity for event in told), key=_WORSE.index),
+        severity=max((event.severity for event in told), key=_WEIGHT.__getitem__),
         opened_at=opening.at,
         changed_at=newest.at,
         closed_at=newest.at if newest.state in CLOSING else None,

@@ -1,0 +1,15 @@
+"""The memory store keeps every promise."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleetpulse.stores.memory import MemoryStore
+from fleetpulse.stores.protocols import Store
+from tests.contracts.store import StoreContract
+
+
+class TestMemoryStore(StoreContract):
+    @pytest.fixture
+    def store(self) -> Store:
+        return MemoryStore()
