@@ -9,8 +9,8 @@ make=$PPID command=$$
 
 catches_sigint() { # whether process $1 lives and has a handler for SIGINT (signal 2: bit 1)
     local mask
-    mask=$(awk '/^SigCgt:/ {print $2}' "/proc/$1/status" 2>/dev/null) && [[ -n $mask ]] &&
-        ((0x$mask & 2))
+    mask=$(awk '/^State:\tZ/ {exit} /^SigCgt:/ {print $2}' "/proc/$1/status" 2>/dev/null) &&
+        [[ -n $mask ]] && ((0x$mask & 2))
 }
 
 if catches_sigint "$make"; then # not so off Linux, nor where SIGINT is ignored

@@ -1,17 +1,22 @@
-"""Write the pages of docs/ that are made from the code, so that they cannot lag behind it.
+"""Write what in docs/ is made from the code, so that it cannot lag behind it.
 
 usage: python -m scripts.write_docs
+
+docs/settings.md is made as a whole; docs/wire.md has generated parts between two marks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from fleetpulse.alerts import Severity, State
 from fleetpulse.settings import PROCESS_SETTINGS
+from fleetpulse.telemetry import CHANNELS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,21 +29,59 @@ are named all at once, and the process ends with exit code 2; secrets are never 
 
 `fleetpulse up` needs none of them.
 
-| variable | used by | default | meaning |
-|---|---|---|---|
 """
 SETTINGS_FOOT = """
 This page is made from `fleetpulse/settings.py` by `make docs`; a test holds them together.
 """
 
 
+def pages() -> dict[Path, str]:
+    """Every page that is made from the code, as it should be."""
+    wire = ROOT / "docs/wire.md"
+    return {ROOT / "docs/settings.md": settings_page(), wire: wire_page(wire.read_text())}
+
+
 def settings_page() -> str:
-    """docs/settings.md: a row per environment variable, with who reads it."""
+    """A row per environment variable, with who reads it."""
     rows = [
-        f"| `{name}` | {', '.join(readers)} | {_default(field)} | {_in_a_cell(field.description)} |"
+        (f"`{name}`", ", ".join(readers), _default(field), field.description or "")
         for name, (field, readers) in sorted(_variables().items())
     ]
-    return SETTINGS_HEAD + "\n".join(rows) + "\n" + SETTINGS_FOOT
+    head = ("variable", "used by", "default", "meaning")
+    return SETTINGS_HEAD + table(head, rows) + SETTINGS_FOOT
+
+
+def wire_page(page: str) -> str:
+    """The page with its generated parts written anew."""
+    rows = [
+        (f"`{one.name}`", one.unit.value, f"{one.low:g} to {one.high:g}", one.label)
+        for one in CHANNELS
+    ]
+    channels = table(("channel", "unit", "range", "of the machine's"), rows)
+    page = _filled(page, "channels", f"\n{channels}")
+    page = _filled(page, "states", _words(State))
+    return _filled(page, "severities", _words(Severity))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
+    )
+
+
+def _filled(page: str, mark: str, content: str) -> str:
+    begin, end = f"<!-- {mark} -->", f"<!-- end of {mark} -->"
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    filled, count = pattern.subn(lambda _: f"{begin}{content}{end}", page)
+    if count != 1:
+        raise ValueError(f"the page must have one part between {begin} and {end}")
+    return filled
+
+
+def _words(values: Iterable[str]) -> str:
+    return ", ".join(f"`{value}`" for value in values)
 
 
 def _variables() -> dict[str, tuple[FieldInfo, list[str]]]:
@@ -58,16 +101,13 @@ def _fields() -> Iterator[tuple[str, str, FieldInfo]]:
 def _default(field: FieldInfo) -> str:
     if field.default is PydanticUndefined:
         return "required"
-    return "" if field.default in (None, "") else f"`{_in_a_cell(str(field.default))}`"
-
-
-def _in_a_cell(text: str | None) -> str:
-    return (text or "").replace("|", "\\|")
+    return "" if field.default in (None, "") else f"`{field.default}`"
 
 
 def main() -> int:
-    (ROOT / "docs/settings.md").write_text(settings_page())
-    print("docs/settings.md")
+    for path, text in pages().items():
+        path.write_text(text)
+        print(path.relative_to(ROOT))
     return 0
 
 

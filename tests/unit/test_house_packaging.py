@@ -1,0 +1,106 @@
+"""What is installed is all that is ours, in versions that were tried."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest.mock import patch
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+NOT_INSTALLED = {"tests", "benchmarks", "scripts"}
+
+
+@cache
+def packaging() -> dict[str, Any]:
+    """What setup.py hands to setuptools."""
+    given: dict[str, Any] = {}
+    setuptools = ModuleType("setuptools")
+    setuptools.setup = given.update  # type: ignore[attr-defined]
+    with patch.dict(sys.modules, setuptools=setuptools):
+        runpy.run_path(str(ROOT / "setup.py"))
+    return given
+
+
+def pins() -> dict[str, str]:
+    """Name -> version, as requirements.txt has them."""
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
+def test_every_package_of_the_source_tree_is_installed() -> None:
+    in_the_tree = {
+        ".".join(file.parent.relative_to(ROOT).parts)
+        for folder in ROOT.iterdir()
+        if (folder / "__init__.py").exists() and folder.name not in NOT_INSTALLED
+        for file in folder.rglob("__init__.py")
+    }
+
+    assert set(packaging()["packages"]) == in_the_tree
+
+
+def test_files_beside_the_code_are_installed_with_it() -> None:
+    packages = {name.replace(".", "/") for name in packaging()["packages"]}
+    carried = {
+        path
+        for package, patterns in packaging()["package_data"].items()
+        for pattern in patterns
+        for path in (ROOT / package.replace(".", "/")).glob(pattern)
+    }
+    beside = {
+        path
+        for package in packages
+        for path in (ROOT / package).rglob("*")
+        if path.suffix in (".html", ".css", ".js", ".svg", ".skops", ".png", ".ico")
+    }
+
+    assert beside <= carried
+
+
+def test_the_wheel_is_no_larger_than_its_models_may_be() -> None:
+    too_large = [
+        path.name
+        for path in (ROOT / "model/exported_models").glob("*")
+        if path.stat().st_size > 1_000_000
+    ]
+
+    assert not too_large
+
+
+def test_one_version_is_said_everywhere() -> None:
+    from fleetpulse import __version__
+
+    assert packaging()["version"] == __version__
+
+
+def test_pins_are_exact_versions_and_nothing_else() -> None:
+    for name, version in pins().items():
+        assert name == canonicalize_name(name)
+        assert re.fullmatch(r"[0-9][0-9A-Za-z.]*", version)
+
+
+def test_everything_that_setup_asks_for_is_pinned_to_a_version_that_it_allows() -> None:
+    extras = packaging()["extras_require"]
+    needs = [*packaging()["install_requires"], *extras["all"], *extras["test"]]
+
+    for need in map(Requirement, needs):
+        assert need.specifier.contains(pins()[canonicalize_name(need.name)]), need
+
+
+def test_all_is_what_every_process_needs() -> None:
+    extras = dict(packaging()["extras_require"])
+    everything, _ = set(extras.pop("all")), extras.pop("test")
+
+    assert everything == {need for needs in extras.values() for need in needs}
+
+
+def test_the_license_is_the_one_that_the_package_names() -> None:
+    assert packaging()["license"] == "Apache-2.0"
+    assert "Apache License" in (ROOT / "LICENSE").read_text()
