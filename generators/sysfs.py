@@ -132,12 +132,17 @@ def energy_zones(root: Path) -> tuple[Path, ...]:
 
 def board_powers(root: Path) -> tuple[Path, ...]:
     """The file, in microwatts, of an ACPI power meter: what the whole machine draws."""
-    meters = numbered(root / "class/hwmon", "hwmon*")
-    return tuple(
-        folder / "power1_average"
-        for folder in meters
-        if read_text(folder / "name") == "power_meter"
-    )[:1]
+    return _of_chip(root, "power_meter", "power1_average")
+
+
+def undervoltage_alarms(root: Path) -> tuple[Path, ...]:
+    """The kernel's own watch over a Raspberry Pi's supply: 1 while it is too low."""
+    return _of_chip(root, "rpi_volt", "in0_lcrit_alarm")
+
+
+def _of_chip(root: Path, chip: str, file: str) -> tuple[Path, ...]:
+    folders = numbered(root / "class/hwmon", "hwmon*")
+    return tuple(folder / file for folder in folders if read_text(folder / "name") == chip)[:1]
 
 
 def promised_clock_khz(root: Path) -> float | None:
