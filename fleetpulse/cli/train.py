@@ -1,0 +1,146 @@
+"""`fleetpulse train`: the models, from simulated fleets and from recorded sessions."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from fleetpulse.errors import FleetpulseError
+from generators.simulated import training_fleet
+from model.features import FEATURES
+from model.questions import LIMITS, Questions, ask
+from model.registry import SHIPPED, ModelCard, Source
+from model.sessions import Sessions, from_csv, from_fleet
+from model.train import Part, Progress, make, save
+
+THREADS = 2
+SECONDS = 3600  # of each simulated machine
+DEVICES = 400
+QUICK_DEVICES = 30
+PAIRS_PER_DEVICE = 600  # neighbouring rows are nearly copies of each other
+_STEPS = 7 * len(FEATURES) + 1
+
+# Files that are recognised by their folder, so that a card can cite them.
+_KNOWN = {
+    "sbc_bench": (
+        "Thomas Kaiser, sbc-bench, https://github.com/ThomasKaiser/sbc-bench, results/",
+        "BSD-3-Clause",
+    )
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Make the models and say how good they are."""
+    options = _parser().parse_args(argv)
+    devices = QUICK_DEVICES if options.quick else options.devices
+    try:
+        with _progress() as progress, threadpool_limits(THREADS):
+            progress("read and simulate")
+            sessions = [(path, from_csv(path)) for path in options.data]
+            simulated = from_fleet(training_fleet(options.seed, devices, SECONDS))
+            for rule in FEATURES:
+                parts = [_recorded(rule, path, found) for path, found in sessions]
+                parts.append(_simulated(rule, simulated, devices, options.seed))
+                kept = [part for part in parts if part.questions.reached.any()]
+                made = make(rule, kept, seed=options.seed, progress=progress)
+                save(made, options.output)
+                _tell(made.card)
+    except (FleetpulseError, OSError) as problem:
+        print(f"fleetpulse train: {problem}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fleetpulse train", description=__doc__)
+    parser.add_argument(
+        "--data",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="recorded readings: CSV with device_id or board, measured_at or t_s, and channels",
+    )
+    parser.add_argument(
+        "--output", type=Path, default=SHIPPED, metavar="DIR", help="where the models are put"
+    )
+    parser.add_argument(
+        "--devices",
+        type=_at_least(10),
+        default=DEVICES,
+        help="simulated machines, 10 or more (default: %(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same models")
+    parser.add_argument(
+        "--quick", action="store_true", help=f"{QUICK_DEVICES} simulated machines: to try it out"
+    )
+    return parser
+
+
+def _at_least(smallest: int):  # type: ignore[no-untyped-def]
+    def number(text: str) -> int:
+        if int(text) < smallest:
+            raise argparse.ArgumentTypeError(f"must be {smallest} or more")
+        return int(text)
+
+    return number
+
+
+def _recorded(rule: str, path: Path, sessions: Sessions) -> Part:
+    known = path.resolve().parent.name
+    citation, licence = _KNOWN.get(known, (str(path), "not stated"))
+    limits = [limit for limit in LIMITS[rule] if rule != "heat" or limit <= 85]
+    name = known if known in _KNOWN else path.stem
+    return _part(name, citation, licence, sessions, ask(sessions, rule, limits))
+
+
+def _simulated(rule: str, sessions: Sessions, devices: int, seed: int) -> Part:
+    citation = f"fleetpulse's thermal simulation, {devices} machines of {SECONDS} s, seed {seed}"
+    questions = _thinned(ask(sessions, rule), seed)
+    return _part("simulation", citation, "Apache-2.0", sessions, questions)
+
+
+def _part(name: str, citation: str, licence: str, sessions: Sessions, questions: Questions) -> Part:
+    return Part(
+        source=Source(
+            name=name,
+            citation=citation,
+            licence=licence,
+            machines=len(np.unique(sessions.groups)),
+            rows=len(sessions),
+        ),
+        questions=questions,
+    )
+
+
+def _thinned(questions: Questions, seed: int) -> Questions:
+    """About PAIRS_PER_DEVICE of each machine, drawn evenly."""
+    _, machine, pairs = np.unique(questions.groups, return_inverse=True, return_counts=True)
+    draw = np.random.default_rng(seed).random(len(questions))
+    return questions.of(draw < PAIRS_PER_DEVICE / pairs[machine])
+
+
+def _tell(card: ModelCard) -> None:
+    print(f"{card.name} {card.version}: {card.size_bytes / 1000:.0f} KB")  # noqa: T201
+    for name, value in card.metrics.items():
+        print(f"  {name}: {value}")  # noqa: T201
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A bar on a terminal, nothing elsewhere."""
+    from rich.progress import Progress as Bar  # here: `fleetpulse train --help` is quick
+
+    with Bar(transient=True) as bar:
+        task = bar.add_task("train", total=_STEPS)
+
+        def step(words: str) -> None:
+            bar.update(task, advance=1, description=words)
+
+        yield step

@@ -1,0 +1,137 @@
+"""How good a model is, against what one would do without one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, brier_score_loss, precision_recall_curve
+
+from model.history import Floats
+from model.questions import Questions, feature_column
+from model.registry import Source
+
+Figures = dict[str, float | list[float] | str]
+Splits = Sequence[Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]]
+
+QUESTIONS: Mapping[str, str] = {
+    "heat": "Will the temperature, now below the limit, reach it within 120 s?",
+    "overload": "Will the mean load of 60 s, now below the limit, reach it within 120 s?",
+}
+CAVEATS: Mapping[str, str] = {
+    "heat": "It cannot know work that has not begun: a limit that is reached within seconds of a"
+    " sudden load is warned of late. Simulated machines are simpler than real ones. Machines that"
+    " report less often than every 2 minutes are hardly warned of.",
+    "overload": "It continues what the load does; work that has not begun is not foreseen. It is"
+    " trained on simulated load profiles and benchmark sessions, not on yours.",
+}
+
+
+class Part(Protocol):
+    """Questions from one source."""
+
+    @property
+    def source(self) -> Source:
+        """Where they come from."""
+
+    @property
+    def questions(self) -> Questions:
+        """The questions with their answers."""
+
+
+def threshold_for(
+    reached: NDArray[np.bool_], chance: Floats, precision: float, weights: Floats
+) -> float:
+    """The lowest chance from which on warnings are right at least that often."""
+    rights, _, thresholds = precision_recall_curve(reached, chance, sample_weight=weights)
+    good = np.flatnonzero(rights[:-1] >= precision)
+    return float(thresholds[good[0]]) if len(good) else 0.5
+
+
+def baselines(rule: str, questions: Questions) -> dict[str, Floats]:
+    """What one would do without a model: scores that are higher the likelier the limit is."""
+    if rule == "heat":
+        room = questions.features[:, feature_column(rule, "headroom_c")]
+        ahead = questions.features[:, feature_column(rule, "projected_60s")]
+        return {
+            "static limit": -room,
+            "linear extrapolation": -np.where(np.isnan(ahead), room, ahead),
+        }
+    room = questions.features[:, feature_column(rule, "load_mean_room")]
+    ahead = questions.features[:, feature_column(rule, "load_room")]
+    return {"static limit": -room, "load now": -ahead}
+
+
+def figures(
+    rule: str,
+    parts: Sequence[Part],
+    chances: Sequence[Floats],
+    threshold: float,
+    splits: Splits,
+) -> Figures:
+    """Figures of each source, on machines that were not trained on, beside the baselines."""
+    found: Figures = {}
+    for number, (part, chance) in enumerate(zip(parts, chances, strict=True)):
+        name = part.source.name
+        questions = part.questions
+        if not questions.reached.any():
+            continue
+        found[f"{name}: AP"] = _average_precision(questions.reached, chance)
+        found[f"{name}: AP per fold"] = [
+            _average_precision(questions.reached[asked], chance[asked])
+            for _, asked in (fold[number] for fold in splits)
+            if len(asked) and questions.reached[asked].any()
+        ]
+        for baseline, score in baselines(rule, questions).items():
+            found[f"{name}: AP of {baseline}"] = _average_precision(questions.reached, score)
+        found |= {
+            f"{name}: {figure}": value
+            for figure, value in warnings_at(questions, chance, threshold).items()
+        }
+        found[f"{name}: Brier score"] = round(float(brier_score_loss(questions.reached, chance)), 4)
+        found[f"{name}: share that is reached"] = round(float(questions.reached.mean()), 4)
+    return found
+
+
+def warnings_at(questions: Questions, chance: Floats, threshold: float) -> dict[str, float]:
+    """What a threshold means: precision, recall, and how long before the crossing it warns."""
+    warned = chance >= threshold
+    right = int((warned & questions.reached).sum())
+    leads = lead_times(questions, warned)
+    return {
+        "precision at the threshold": round(right / max(1, int(warned.sum())), 3),
+        "recall at the threshold": round(right / max(1, int(questions.reached.sum())), 3),
+        "recall at precision 0.8": _recall_at(questions.reached, chance, 0.8),
+        "crossings warned of": round(len(leads) / max(1, crossings(questions)), 3),
+        "median lead time, s": round(float(np.median(leads)), 1) if len(leads) else 0.0,
+    }
+
+
+def lead_times(questions: Questions, warned: NDArray[np.bool_]) -> Floats:
+    """Seconds from the first warning to the crossing, of each crossing that was warned of."""
+    right = warned & questions.reached
+    moments = questions.measured_at[right] + np.round(1000 * questions.seconds[right])
+    keys = np.stack([questions.slots[right], questions.limit[right], moments])
+    _, crossing = np.unique(keys, axis=1, return_inverse=True)
+    leads = np.zeros(int(crossing.max(initial=-1)) + 1)
+    np.maximum.at(leads, crossing.ravel(), questions.seconds[right])
+    return leads
+
+
+def crossings(questions: Questions) -> int:
+    """How many times a limit is reached."""
+    reached = questions.reached
+    moments = questions.measured_at[reached] + np.round(1000 * questions.seconds[reached])
+    keys = np.stack([questions.slots[reached], questions.limit[reached], moments])
+    return int(np.unique(keys, axis=1).shape[1])
+
+
+def _average_precision(reached: NDArray[np.bool_], score: Floats) -> float:
+    return round(float(average_precision_score(reached, np.nan_to_num(score, nan=-1e9))), 4)
+
+
+def _recall_at(reached: NDArray[np.bool_], chance: Floats, precision: float) -> float:
+    rights, recalls, _ = precision_recall_curve(reached, chance)
+    return round(float(recalls[rights >= precision].max()), 3)

@@ -1,0 +1,388 @@
+"""What the models see of a device: one definition for training, batch scoring and live.
+
+Everything is measured in seconds, never in samples, so that a device that reports every second and
+one that reports every two minutes mean the same. NaN: not known; the models take it as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpulse.telemetry import COLUMN, KINDS
+from model.history import BUCKET_S, Floats, Windows
+
+HORIZON_S = 120.0
+LONGEST_GAP_S = 130.0  # cadences up to two minutes are normal; a longer silence is not a load
+MIN_SAMPLES = 3
+MIN_SPAN_S = 10.0
+_LEAST_SPREAD_S2 = 1.0  # samples closer together than this give no slope
+_NEVER_S = 1000.0  # stands for "not at this pace"
+_SAME_LOAD_PCT = 15.0
+
+
+class Look:
+    """What n rows look like, worked out once each and only when asked for."""
+
+    def __init__(self, windows: Windows, kinds: Floats) -> None:
+        """kinds: [n], the place of each row's kind in KINDS, NaN for others."""
+        self.windows = windows
+        self.kinds = kinds
+        self.age_s = windows.age_s
+        self._slopes: dict[tuple[str, int], Floats] = {}
+
+    def now(self, channel: str) -> Floats:
+        """The channel at the row itself."""
+        return self.windows.values[:, COLUMN[channel]]
+
+    def past(self, channel: str, over_s: int) -> Floats:
+        """The channel as it was, newest first, [buckets, n]."""
+        return self.windows.past[channel][: over_s // BUCKET_S + 1]
+
+    @cached_property
+    def samples(self) -> NDArray[np.int64]:
+        """How many samples the look-back holds, the row included."""
+        count: NDArray[np.int64] = np.count_nonzero(~np.isnan(self.age_s), axis=0)
+        return count
+
+    @cached_property
+    def span_s(self) -> Floats:
+        """How far the look-back reaches."""
+        return highest(self.age_s)
+
+    @cached_property
+    def cadence_s(self) -> Floats:
+        """Mean time between samples (buckets merge those that are closer than 5 s)."""
+        with np.errstate(invalid="ignore"):
+            return self.span_s / (self.samples - 1)
+
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """Where there is enough to judge: samples, and time between them."""
+        return (self.samples >= MIN_SAMPLES) & (self.span_s >= MIN_SPAN_S)
+
+    def slope(self, channel: str, over_s: int) -> Floats:
+        """Least-squares change per second over the last `over_s` seconds."""
+        if (channel, over_s) not in self._slopes:
+            self._slopes |= self._slopes_of(channel)
+        return self._slopes[channel, over_s]
+
+    def _slopes_of(self, channel: str) -> dict[tuple[str, int], Floats]:
+        # Running sums, back from now: every window is one row of them. They add in the same order
+        # whatever the batch, so that a row's features never depend on its company.
+        past = self.windows.past[channel]
+        change = past - past[0]
+        absent = np.isnan(change)
+        age = np.where(absent, 0.0, self.age_s[: len(past)])
+        change[absent] = 0.0
+        count = np.cumsum(~absent, axis=0)
+        ages, changes = np.cumsum(age, axis=0), np.cumsum(change, axis=0)
+        squares, products = np.cumsum(age * age, axis=0), np.cumsum(age * change, axis=0)
+        slopes = {}
+        for over_s in SLOPES_S:
+            row = over_s // BUCKET_S
+            if row < len(past):
+                n, t, y = count[row], ages[row], changes[row]
+                spread = n * squares[row] - t * t
+                flat = spread < _LEAST_SPREAD_S2 * n * n
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    slope = (t * y - n * products[row]) / spread
+                slopes[channel, over_s] = np.where(flat | np.isnan(past[0]), np.nan, slope)
+        return slopes
+
+    @cached_property
+    def last_slope(self) -> Floats:
+        """Change of temperature per second since the sample before."""
+        past = self.windows.past["temperature_c"]
+        found = ~np.isnan(past)
+        found[0] = False
+        before = np.argmax(found, axis=0)[None]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            rise = past[0] - np.take_along_axis(past, before, axis=0)[0]
+            slope: Floats = rise / np.take_along_axis(self.age_s, before, axis=0)[0]
+        return slope
+
+    def above_lowest(self, channel: str, over_s: int) -> Floats:
+        """How far the channel is above its lowest of the window."""
+        return self.now(channel) - lowest(self.past(channel, over_s))
+
+    def above_highest(self, channel: str, over_s: int) -> Floats:
+        """How far it is above its highest: 0 or less."""
+        return self.now(channel) - highest(self.past(channel, over_s))
+
+    @cached_property
+    def _load_spans(self) -> tuple[Floats, Floats]:
+        """From and to how many seconds ago each load sample counts, [buckets, n].
+
+        A load is the mean since the sample before it; the oldest one covers no known time.
+        """
+        ages = np.where(np.isnan(self.windows.past["load_pct"]), np.inf, self.age_s)
+        before = np.minimum.accumulate(ages[::-1], axis=0)[::-1]
+        before = np.concatenate([before[1:], np.full_like(before[:1], np.inf)])
+        with np.errstate(invalid="ignore"):
+            counts = before - ages <= LONGEST_GAP_S
+        return np.where(counts, ages, 0.0), np.where(counts, before, 0.0)
+
+    def load_mean(self, over_s: int) -> Floats:
+        """Time-weighted mean load; NaN until all of the window but one cadence is known."""
+        rows = over_s // BUCKET_S + 2
+        since, until = (ages[:rows] for ages in self._load_spans)
+        weight = np.minimum(until, over_s) - np.minimum(since, over_s)
+        load = self.windows.past["load_pct"][:rows]
+        known_s = np.cumsum(weight, axis=0)[-1]
+        total = np.cumsum(np.where(weight > 0, weight * load, 0.0), axis=0)[-1]
+        enough = (known_s > 0) & (known_s >= over_s - np.fmin(self.cadence_s, over_s))
+        enough &= ~np.isnan(load[0])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(enough, total / known_s, np.nan)
+
+    @cached_property
+    def load_mean_60s(self) -> Floats:
+        """The quantity of the rule `overload`."""
+        return self.load_mean(60)
+
+    @cached_property
+    def load_held_s(self) -> Floats:
+        """For how long the load has been as high as now, or hardly lower."""
+        load = self.windows.past["load_pct"]
+        held = np.logical_and.accumulate(~(load < load[0] - _SAME_LOAD_PCT), axis=0)
+        with np.errstate(invalid="ignore"):
+            held_s = highest(np.where(held, self.age_s, 0.0))
+        return np.where(np.isnan(load[0]), np.nan, held_s)
+
+
+def highest(past: Floats) -> Floats:
+    """The highest of each column [buckets, n], NaN ignored."""
+    found: Floats = np.fmax.reduce(past, axis=0)
+    return found
+
+
+def lowest(past: Floats) -> Floats:
+    """The lowest of each column, NaN ignored."""
+    found: Floats = np.fmin.reduce(past, axis=0)
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """A quantity that a model sees."""
+
+    name: str
+    unit: str
+    words: str  # what it is, for people
+    compute: Callable[[Look, Floats], Floats]  # the look, and each row's limit -> [n]
+
+
+def _headroom(look: Look, limit: Floats) -> Floats:
+    return limit - look.now("temperature_c")
+
+
+def _projected(over_s: int) -> Callable[[Look, Floats], Floats]:
+    def compute(look: Look, limit: Floats) -> Floats:
+        return _headroom(look, limit) - HORIZON_S * look.slope("temperature_c", over_s)
+
+    return compute
+
+
+def _seconds_left(over_s: int) -> Callable[[Look, Floats], Floats]:
+    def compute(look: Look, limit: Floats) -> Floats:
+        slope = look.slope("temperature_c", over_s)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            left = np.minimum(_headroom(look, limit) / slope, _NEVER_S)
+        return np.where(np.isnan(slope), np.nan, np.where(slope > 0, left, _NEVER_S))
+
+    return compute
+
+
+def _slope(channel: str, over_s: int, name: str, words: str, unit: str) -> Feature:
+    return Feature(
+        name=name,
+        unit=unit,
+        words=words,
+        compute=lambda look, _: 60 * look.slope(channel, over_s),
+    )
+
+
+def _now(channel: str, unit: str, words: str) -> Feature:
+    return Feature(name=channel, unit=unit, words=words, compute=lambda look, _: look.now(channel))
+
+
+def _ratio(above: Floats, below: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(below > 0, above / below, np.nan)
+
+
+def _load_mean(over_s: int) -> Feature:
+    return Feature(
+        name=f"load_mean_{over_s}s",
+        unit="%",
+        words=f"mean load over {over_s} s",
+        compute=lambda look, _: look.load_mean(over_s),
+    )
+
+
+SLOPES_S = (15, 30, 60, 120, 300)
+
+_LOAD = (
+    _now("load_pct", "%", "load"),
+    *(_load_mean(over_s) for over_s in (15, 30, 60, 120)),
+    Feature(
+        name="load_change_120s",
+        unit="%",
+        words="load against its mean of 120 s",
+        compute=lambda look, _: look.now("load_pct") - look.load_mean(120),
+    ),
+    Feature(
+        name="load_held_s",
+        unit="s",
+        words="time at this load",
+        compute=lambda look, _: look.load_held_s,
+    ),
+    _now("load_1m", "tasks", "load average"),
+)
+_SHAPE = (
+    Feature(name="kind", unit="", words="kind", compute=lambda look, _: look.kinds),
+    Feature(
+        name="cadence_s",
+        unit="s",
+        words="time between readings",
+        compute=lambda look, _: look.cadence_s,
+    ),
+    Feature(name="span_s", unit="s", words="known history", compute=lambda look, _: look.span_s),
+)
+_HEAT = (
+    _now("temperature_c", "°C", "temperature"),
+    Feature(name="headroom_c", unit="°C", words="below the limit", compute=_headroom),
+    *(
+        _slope("temperature_c", over_s, f"heating_{over_s}s", f"heating over {over_s} s", "°C/min")
+        for over_s in SLOPES_S
+    ),
+    Feature(
+        name="heating_last",
+        unit="°C/min",
+        words="heating since the last reading",
+        compute=lambda look, _: 60 * look.last_slope,
+    ),
+    Feature(
+        name="heating_change",
+        unit="°C/min",
+        words="heating over 30 s against 120 s",
+        compute=lambda look, _: (
+            60 * (look.slope("temperature_c", 30) - look.slope("temperature_c", 120))
+        ),
+    ),
+    *(
+        Feature(
+            name=f"projected_{over_s}s",
+            unit="°C",
+            words=f"room left in 120 s at the pace of {over_s} s",
+            compute=_projected(over_s),
+        )
+        for over_s in (30, 60, 120)
+    ),
+    Feature(
+        name="seconds_left_60s",
+        unit="s",
+        words="time to the limit at the pace of 60 s",
+        compute=_seconds_left(60),
+    ),
+    Feature(
+        name="above_coolest_120s",
+        unit="°C",
+        words="above the coolest of 120 s",
+        compute=lambda look, _: look.above_lowest("temperature_c", 120),
+    ),
+    Feature(
+        name="above_coolest_300s",
+        unit="°C",
+        words="above the coolest of 300 s",
+        compute=lambda look, _: look.above_lowest("temperature_c", 300),
+    ),
+    Feature(
+        name="below_hottest_300s",
+        unit="°C",
+        words="below the hottest of 300 s",
+        compute=lambda look, _: look.above_highest("temperature_c", 300),
+    ),
+)
+_POWER = (
+    _now("power_w", "W", "power"),
+    _slope("power_w", 60, "power_slope_60s", "power over 60 s", "W/min"),
+    Feature(
+        name="power_above_lowest_120s",
+        unit="W",
+        words="power above its lowest of 120 s",
+        compute=lambda look, _: look.above_lowest("power_w", 120),
+    ),
+    _now("clock_ghz", "GHz", "clock"),
+    Feature(
+        name="clock_share",
+        unit="",
+        words="clock against the clock asked for",
+        compute=lambda look, _: _ratio(look.now("clock_ghz"), look.now("requested_clock_ghz")),
+    ),
+    Feature(
+        name="clock_share_60s",
+        unit="",
+        words="clock against its highest of 60 s",
+        compute=lambda look, _: _ratio(look.now("clock_ghz"), highest(look.past("clock_ghz", 60))),
+    ),
+    _now("throttled", "", "throttled"),
+    _now("fan_cfm", "CFM", "fan"),
+)
+_ROOM = (
+    Feature(
+        name="load_room",
+        unit="%",
+        words="load below the limit",
+        compute=lambda look, limit: limit - look.now("load_pct"),
+    ),
+    Feature(
+        name="load_mean_room",
+        unit="%",
+        words="mean load below the limit",
+        compute=lambda look, limit: limit - look.load_mean_60s,
+    ),
+    Feature(
+        name="load_peak_60s",
+        unit="%",
+        words="highest load of 60 s",
+        compute=lambda look, _: highest(look.past("load_pct", 60)),
+    ),
+    Feature(
+        name="load_dip_60s",
+        unit="%",
+        words="lowest load of 60 s",
+        compute=lambda look, _: lowest(look.past("load_pct", 60)),
+    ),
+    Feature(
+        name="load_peak_300s",
+        unit="%",
+        words="highest load of 300 s",
+        compute=lambda look, _: highest(look.past("load_pct", 300)),
+    ),
+)
+
+# By rule. The order is the order of columns that model files are made for.
+FEATURES: dict[str, tuple[Feature, ...]] = {
+    "heat": (*_SHAPE, *_HEAT, *_LOAD, *_POWER),
+    "overload": (*_SHAPE, *_LOAD, *_ROOM),
+}
+
+
+def compute(look: Look, rule: str, limit: Floats) -> Floats:
+    """The features of a rule, [n, F], against each row's limit."""
+    columns = np.empty((len(FEATURES[rule]), len(look.windows)))
+    for column, feature in zip(columns, FEATURES[rule], strict=True):
+        column[:] = feature.compute(look, limit)
+    return np.ascontiguousarray(columns.T)
+
+
+def kind_codes(kinds: Sequence[str] | NDArray[np.str_]) -> Floats:
+    """The place of each kind in KINDS; NaN for a kind that the models do not know."""
+    codes = {kind: float(code) for code, kind in enumerate(KINDS)}
+    return np.array([codes.get(str(kind), np.nan) for kind in kinds], dtype=np.float64)

@@ -1,0 +1,142 @@
+"""The trained models at work: rows of telemetry in, chances, times and reasons out.
+
+A predictor keeps the recent samples of each device itself; the caller gives every device a slot, a
+small number, and feeds rows in the order in which they arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+from fleetpulse.errors import ModelError
+from model import explain
+from model.features import FEATURES, HORIZON_S, Look, compute, kind_codes
+from model.files import FittedModel, load
+from model.history import Floats, History, Int64s
+from model.registry import Registry, open_registry
+
+_ASK_FOR_SECONDS = 0.5  # of the threshold: below it no time is expected
+CAUSES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """What is expected of n rows. NaN: not known."""
+
+    probability: Mapping[str, Floats]  # by rule, that it will hold within the horizon
+    expected_s: Mapping[str, Floats]  # until the limit is reached; NaN where that is unlikely
+    load_mean_60s: Floats  # NaN until 60 s, or all of them but one cadence, are known
+    features: Mapping[str, Floats]  # by rule [n, F], for causes()
+
+
+class FleetPredictor:
+    """Scores rows of many devices at once."""
+
+    def __init__(
+        self, models: Mapping[str, FittedModel], thresholds: Mapping[str, float], version: str
+    ) -> None:
+        self.version = version
+        self.thresholds = dict(thresholds)
+        self._models = dict(models)
+        self._history = History()
+        # scikit-learn would start a thread per core for a handful of rows.
+        self._threads = ThreadpoolController()
+
+    def score(
+        self,
+        slots: Int64s,
+        kinds: Sequence[str] | NDArray[np.str_] | NDArray[np.number],
+        measured_at: Int64s,
+        values: Floats,
+        limits: Mapping[str, Floats],
+    ) -> Scores:
+        """What is expected of these rows, which are remembered.
+
+        slots: [n], of the devices; kinds: [n], names or places in KINDS; measured_at: [n], Unix ms;
+        values: [n, channels]; limits: by rule [n]. Rows are in the order of arrival.
+        """
+        look = Look(self._history.windows(slots, measured_at, values), _codes(kinds))
+        features = {rule: compute(look, rule, limits[rule]) for rule in self._models}
+        quantities = {"heat": look.now("temperature_c"), "overload": look.load_mean_60s}
+        needed = {"heat": "temperature_c", "overload": "load_pct"}
+        probability, expected_s = {}, {}
+        with self._threads.limit(limits=1, user_api="openmp"):
+            for rule, model in self._models.items():
+                known = look.known & ~np.isnan(look.now(needed[rule]))
+                over = quantities[rule] >= limits[rule]
+                chance = _chances(model, features[rule], known & ~over)
+                chance[over] = 1.0
+                probability[rule] = chance
+                expected_s[rule] = self._seconds(rule, features[rule], chance, over)
+        return Scores(
+            probability=probability,
+            expected_s=expected_s,
+            load_mean_60s=look.load_mean_60s,
+            features=features,
+        )
+
+    def remember(self, slots: Int64s, measured_at: Int64s, values: Floats) -> None:
+        """Remember rows that need no score, as after a restart."""
+        self._history.remember(slots, measured_at, values)
+
+    def forget(self, slots: Int64s) -> None:
+        """Empty these slots, for other devices."""
+        self._history.forget(slots)
+
+    def causes(self, scores: Scores, rule: str, row: int) -> list[str]:
+        """The reasons that weigh most for one row's chance, in words with numbers."""
+        with self._threads.limit(limits=1, user_api="openmp"):
+            return explain.causes(self._models[rule], rule, scores.features[rule][row], CAUSES)
+
+    def _seconds(
+        self, rule: str, features: Floats, chance: Floats, over: NDArray[np.bool_]
+    ) -> Floats:
+        seconds = np.full(len(chance), np.nan)
+        likely = (chance >= _ASK_FOR_SECONDS * self.thresholds[rule]) & ~over
+        if likely.any():
+            expected = self._models[rule].seconds.predict(features[likely])
+            seconds[likely] = np.clip(expected, 1.0, HORIZON_S)
+        seconds[over] = 0.0
+        return seconds
+
+
+def _codes(kinds: Sequence[str] | NDArray[np.str_] | NDArray[np.number]) -> Floats:
+    if isinstance(kinds, np.ndarray) and np.issubdtype(kinds.dtype, np.number):
+        return kinds.astype(np.float64)
+    return kind_codes([str(kind) for kind in kinds])
+
+
+def _chances(model: FittedModel, features: Floats, asked: NDArray[np.bool_]) -> Floats:
+    if asked.all():
+        return model.probability(features)
+    chance = np.full(len(features), np.nan)
+    chance[asked] = model.probability(features[asked])
+    return chance
+
+
+def load_predictor(models: str | Registry | None = None) -> FleetPredictor:
+    """The predictor of the current models at an address (None: the shipped ones), or a registry.
+
+    Raises ModelError.
+    """
+    registry = open_registry(models) if models is None or isinstance(models, str) else models
+    cards = registry.current()
+    missing = [rule for rule in FEATURES if rule not in cards]
+    if missing:
+        raise ModelError(
+            f"There is no model for {' and '.join(missing)}: make one with `fleetpulse train`."
+        )
+    fitted = {}
+    for rule in FEATURES:
+        names = [feature.name for feature in FEATURES[rule]]
+        fitted[rule] = load(registry.read(cards[rule]), cards[rule].file, names)
+    return FleetPredictor(
+        fitted,
+        {rule: cards[rule].threshold for rule in FEATURES},
+        "+".join(dict.fromkeys(cards[rule].version for rule in FEATURES)),
+    )

@@ -1,0 +1,138 @@
+"""Recorded and simulated telemetry as columns: what models are trained and judged on.
+
+A session is one device without a long break, and has its own slot of a History.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpulse.errors import FleetpulseError
+from fleetpulse.telemetry import CHANNEL, CHANNEL_NAMES, KINDS, Reading
+from model.features import kind_codes
+from model.history import Floats, Int64s
+
+_PC_WORDS = ("celeron", "atom", "pentium", "athlon", "ryzen", "i3-", "i5-", "i7-", " n95", " n100")
+
+
+class DataError(FleetpulseError):
+    """A file of recorded readings cannot be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sessions:
+    """Rows of several sessions, one session after the other, each in time order."""
+
+    slots: Int64s  # [n], one per session, growing
+    measured_at: Int64s  # [n], ms
+    values: Floats  # [n, channels]
+    kinds: Floats  # [n], place in KINDS
+    groups: NDArray[np.str_]  # [n], the machine: what must not be split
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    def of(self, rows: NDArray[np.bool_]) -> Sessions:
+        """The same, of some rows only."""
+        return Sessions(
+            slots=self.slots[rows],
+            measured_at=self.measured_at[rows],
+            values=self.values[rows],
+            kinds=self.kinds[rows],
+            groups=self.groups[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    session: tuple[str, str]
+    measured_at: int
+    values: list[float]
+    kind: str
+
+
+def from_fleet(fleet: Iterable[tuple[str, str, Sequence[Reading]]]) -> Sessions:
+    """The sessions of (device_id, kind, readings)."""
+    return _sessions(
+        [
+            _Row((device_id, ""), reading.measured_at, _numbers_of(reading), kind)
+            for device_id, kind, readings in fleet
+            for reading in readings
+        ]
+    )
+
+
+def from_csv(path: Path) -> Sessions:
+    """The sessions of a CSV file with channels as columns.
+
+    It names the machine in device_id or board and the moment in measured_at (Unix ms) or t_s
+    (seconds), and may have session and kind. Raises DataError.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            _check_columns(path, rows.fieldnames or [])
+            return _sessions([_row_of(row) for row in rows])
+    except (OSError, UnicodeDecodeError, csv.Error) as problem:
+        raise DataError(f"The file {path} cannot be read: {problem}.") from problem
+    except ValueError as problem:
+        raise DataError(
+            f"The file {path} holds something that is not a number: {problem}."
+        ) from problem
+
+
+def _check_columns(path: Path, names: Sequence[str]) -> None:
+    if not {"device_id", "board"} & set(names) or not {"measured_at", "t_s"} & set(names):
+        raise DataError(
+            f"The file {path} needs a column device_id (or board) and a column measured_at"
+            " (or t_s)."
+        )
+    if not set(CHANNEL_NAMES) & set(names):
+        raise DataError(f"The file {path} has no channel; known are {', '.join(CHANNEL_NAMES)}.")
+
+
+def _row_of(row: dict[str, str]) -> _Row:
+    device = row.get("device_id") or row.get("board") or ""
+    moment = row.get("measured_at")
+    measured_at = int(moment) if moment else round(1000 * float(row["t_s"]))
+    values = [_number(name, row.get(name)) for name in CHANNEL_NAMES]
+    kind = row.get("kind") or kind_of(device)
+    return _Row((device, row.get("session") or ""), measured_at, values, kind)
+
+
+def kind_of(board: str) -> str:
+    """The kind of a machine that only has a name: x86 boards count as PCs, others as Pis."""
+    return KINDS[0] if any(word in board.lower() for word in _PC_WORDS) else KINDS[1]
+
+
+def _number(name: str, text: str | None) -> float:
+    number = float(text) if text else np.nan
+    return number if CHANNEL[name].accepts(number) else np.nan
+
+
+def _numbers_of(reading: Reading) -> list[float]:
+    return [np.nan if value is None else value for _, value in reading.channels()]
+
+
+def _sessions(rows: list[_Row]) -> Sessions:
+    rows.sort(key=lambda row: (row.session, row.measured_at))
+    slots: dict[tuple[str, str], int] = {}
+    return Sessions(
+        slots=np.array([slots.setdefault(row.session, len(slots)) for row in rows], np.int64),
+        measured_at=np.array([row.measured_at for row in rows], np.int64),
+        values=np.array([row.values for row in rows]).reshape(-1, len(CHANNEL_NAMES)),
+        kinds=kind_codes([row.kind for row in rows]),
+        groups=np.array([machine_of(row.session[0]) for row in rows], np.str_),
+    )
+
+
+def machine_of(name: str) -> str:
+    """One name for the spellings of one machine, so that it is never on both sides of a split."""
+    words = name.lower().replace("_", " ").replace("-", " ").split()
+    return " ".join(word for word in words if word not in ("review", "extensive", "unattended"))

@@ -1,0 +1,226 @@
+"""How models are made: simulated fleets and recorded sessions in, fitted models and cards out."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import sklearn
+import skops
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.isotonic import IsotonicRegression
+from sklearn.model_selection import GroupKFold
+
+from model import evaluate
+from model.features import FEATURES, HORIZON_S
+from model.files import FittedModel, dump
+from model.history import Floats
+from model.questions import Questions
+from model.registry import ModelCard, Source
+
+FOLDS = 5
+PRECISION = 0.8  # of the warnings on machines that were not trained on; the threshold follows
+_CALIBRATION_POINTS = 40
+# Small enough for some 2 µs a row on one thread, and too shallow to know boards by heart.
+CHANCE_PARAMETERS: Mapping[str, float | int] = {
+    "max_iter": 120,
+    "learning_rate": 0.06,
+    "max_leaf_nodes": 15,
+    "min_samples_leaf": 100,
+    "l2_regularization": 20.0,
+    "max_features": 0.5,
+}
+SECONDS_PARAMETERS: Mapping[str, float | int | str] = {
+    "loss": "squared_error",
+    "max_iter": 60,
+    "learning_rate": 0.1,
+    "max_leaf_nodes": 15,
+    "min_samples_leaf": 100,
+    "l2_regularization": 10.0,
+}
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Questions from one source of data."""
+
+    source: Source
+    questions: Questions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A model file and its card."""
+
+    content: bytes
+    card: ModelCard
+
+
+def make(
+    rule: str,
+    parts: Sequence[Part],
+    *,
+    seed: int = 0,
+    made_at: datetime | None = None,
+    progress: Progress = lambda step: None,
+) -> Made:
+    """The model of a rule. The same parts and seed give the same bytes.
+
+    The machines are cut into FOLDS; figures, calibration and threshold come from models that never
+    saw the machine in question. The model itself is then fitted on all of them.
+    """
+    out_of_fold = [np.full(len(part.questions), np.nan) for part in parts]
+    for fold, splits in enumerate(_folds(parts, seed)):
+        progress(f"{rule}: fold {fold + 1} of {FOLDS}")
+        seen = [part.questions.of(inside) for part, (inside, _) in zip(parts, splits, strict=True)]
+        fitted = _fit_chance(rule, seen, seed)
+        for part, chances, (_, outside) in zip(parts, out_of_fold, splits, strict=True):
+            asked = part.questions.features[outside]
+            if len(asked):
+                chances[outside] = fitted.predict_proba(asked)[:, 1]
+    progress(f"{rule}: fit on everything")
+    questions = [part.questions for part in parts]
+    chance = _fit_chance(rule, questions, seed)
+    calibration, threshold = _calibrate(questions, out_of_fold)
+    model = FittedModel(
+        chance=chance,
+        seconds=_fit_seconds(rule, questions, seed),
+        calibration=calibration,
+        typical=_typical(questions),
+        features=tuple(feature.name for feature in FEATURES[rule]),
+    )
+    calibrated = [np.interp(raw, calibration[0], calibration[1]) for raw in out_of_fold]
+    metrics = evaluate.figures(rule, parts, calibrated, threshold, _folds(parts, seed))
+    return _with_card(rule, model, threshold, parts, metrics, seed, made_at or datetime.now(UTC))
+
+
+def _folds(
+    parts: Sequence[Part], seed: int
+) -> list[list[tuple[NDArray[np.int64], NDArray[np.int64]]]]:
+    """For each fold, for each part, the questions to learn from and those to be asked."""
+    by_part = []
+    for part in parts:
+        groups = part.questions.groups
+        folds = min(FOLDS, len(np.unique(groups)))
+        splitter = GroupKFold(folds, shuffle=True, random_state=seed)
+        splits = list(splitter.split(groups, groups=groups))
+        everything, nothing = np.arange(len(groups)), np.empty(0, np.int64)
+        by_part.append(splits + [(everything, nothing)] * (FOLDS - folds))
+    return [list(splits) for splits in zip(*by_part, strict=True)]
+
+
+def _fit_chance(
+    rule: str, questions: Sequence[Questions], seed: int
+) -> HistGradientBoostingClassifier:
+    sure = [part.of(part.certain) for part in questions]
+    model = HistGradientBoostingClassifier(
+        early_stopping=False, random_state=seed, **CHANCE_PARAMETERS
+    )
+    return model.fit(
+        _without_empty_columns(np.concatenate([part.features for part in sure])),
+        np.concatenate([part.reached for part in sure]),
+        sample_weight=_weights(sure),
+    )
+
+
+def _fit_seconds(
+    rule: str, questions: Sequence[Questions], seed: int
+) -> HistGradientBoostingRegressor:
+    crossings = [part.of(part.reached) for part in questions]
+    model = HistGradientBoostingRegressor(
+        early_stopping=False, random_state=seed, **SECONDS_PARAMETERS
+    )
+    return model.fit(
+        _without_empty_columns(np.concatenate([part.features for part in crossings])),
+        np.concatenate([part.seconds for part in crossings]),
+        sample_weight=_weights(crossings),
+    )
+
+
+def _without_empty_columns(features: Floats) -> Floats:
+    """The same, one zero in columns of nothing but NaN: scikit-learn 1.9 cannot bin those."""
+    features[0, np.isnan(features).all(axis=0)] = 0.0
+    return features
+
+
+def _weights(parts: Sequence[Questions]) -> Floats:
+    """Every source counts the same, however many rows it has."""
+    total = sum(len(part) for part in parts)
+    shares = [len(part) and total / (len(parts) * len(part)) for part in parts]
+    return np.repeat(shares, [len(part) for part in parts])
+
+
+def _calibrate(
+    questions: Sequence[Questions], out_of_fold: Sequence[Floats]
+) -> tuple[Floats, float]:
+    """What the model's chances have meant, [2, points], and from which on "soon" is said."""
+    certain = [part.certain for part in questions]
+    raw = np.concatenate([chance[sure] for chance, sure in zip(out_of_fold, certain, strict=True)])
+    sure = [part.of(part.certain) for part in questions]
+    reached = np.concatenate([part.reached for part in sure])
+    weights = _weights(sure)
+    isotonic = IsotonicRegression(out_of_bounds="clip", y_min=0.001, y_max=0.999)
+    isotonic.fit(raw, reached, sample_weight=weights)
+    points = np.unique(np.concatenate([[0.0, 1.0], np.linspace(0, 1, _CALIBRATION_POINTS)]))
+    # A little slope everywhere keeps the order of chances where the steps are flat.
+    means = 0.99 * isotonic.predict(points) + 0.01 * points
+    calibration = np.stack([points, means])
+    calibrated = np.interp(raw, calibration[0], calibration[1])
+    return calibration, evaluate.threshold_for(reached, calibrated, PRECISION, weights)
+
+
+def _typical(questions: Sequence[Questions]) -> Floats:
+    features = np.concatenate([part.features for part in questions])
+    return np.nanmedian(_without_empty_columns(features), axis=0)
+
+
+def _with_card(
+    rule: str,
+    model: FittedModel,
+    threshold: float,
+    parts: Sequence[Part],
+    metrics: dict[str, float | list[float] | str],
+    seed: int,
+    made_at: datetime,
+) -> Made:
+    content = dump(model)
+    digest = hashlib.sha256(content).hexdigest()
+    card = ModelCard(
+        name=rule,
+        version=f"{made_at:%Y-%m-%d}.{digest[:8]}",
+        made_at=made_at.isoformat(timespec="seconds"),
+        file=f"{rule}.skops",
+        sha256=digest,
+        size_bytes=len(content),
+        horizon_s=HORIZON_S,
+        threshold=round(threshold, 4),
+        features=list(model.features),
+        libraries={
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "scikit-learn": sklearn.__version__,
+            "skops": skops.__version__,
+        },
+        sources=[part.source for part in parts],
+        metrics=metrics,
+        parameters={"seed": seed, **CHANCE_PARAMETERS},
+        question=evaluate.QUESTIONS[rule],
+        limits=evaluate.CAVEATS[rule],
+    )
+    return Made(content=content, card=card)
+
+
+def save(made: Made, folder: Path) -> None:
+    """Put a model and its card into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / made.card.file).write_bytes(made.content)
+    card = msgspec.json.format(msgspec.json.encode(made.card), indent=2)
+    (folder / f"{made.card.name}.json").write_bytes(card + b"\n")
