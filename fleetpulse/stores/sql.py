@@ -17,24 +17,24 @@ class SqlStore:
     """
 
     def __init__(self, url: str) -> None:
-        self._database = Database(url)
-        self.readings = SqlReadings(self._database)
-        self.devices = SqlDevices(self._database)
-        self.alerts = SqlAlerts(self._database)
-        self.deliveries = SqlDeliveries(self._database)
-        self.chats = SqlChats(self._database)
-        self.rules = SqlRules(self._database)
-        self.heartbeats = SqlHeartbeats(self._database)
+        self.database = Database(url)
+        self.readings = SqlReadings(self.database)
+        self.devices = SqlDevices(self.database)
+        self.alerts = SqlAlerts(self.database)
+        self.deliveries = SqlDeliveries(self.database)
+        self.chats = SqlChats(self.database)
+        self.rules = SqlRules(self.database)
+        self.heartbeats = SqlHeartbeats(self.database)
 
     def save(self, scored: Scored) -> None:
-        with self._database.writes() as connection:
+        with self.database.writes() as connection:
             self.readings.save(connection, scored.rows)
             self.devices.save(connection, scored.new_devices)
             self.alerts.save_states(connection, scored.states)
             self.alerts.save_events(connection, scored.events, scored.stored_at)
 
     def check(self) -> None:
-        self._database.check()
+        self.database.check()
 
     def close(self) -> None:
-        self._database.close()
+        self.database.close()

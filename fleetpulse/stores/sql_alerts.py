@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, func, select, tuple_
 from fleetpulse.alerts import AlertEvent, AlertState, Position, Status
 from fleetpulse.stores.episodes import alert_id_of, alert_of
 from fleetpulse.stores.protocols import Alert, StoredEvent
-from fleetpulse.stores.sql_database import Database, told_as
+from fleetpulse.stores.sql_database import Database, earliest, told_as
 from fleetpulse.stores.sql_tables import alert_events, alert_states, alerts
 
 
@@ -87,12 +87,13 @@ class SqlAlerts:
             query = query.where(alerts.c.device_id == device_id)
         if open_only:
             query = query.where(alerts.c.closed_at.is_(None))
+        if before is not None:
+            query = query.where(tuple_(opened_at, alert_id) < before)
+            until = earliest(until, before[0] + 1)
         if since is not None:
             query = query.where(opened_at >= since)
         if until is not None:
             query = query.where(opened_at < until)
-        if before is not None:
-            query = query.where(tuple_(opened_at, alert_id) < before)
         with self._database.reads() as connection:
             return told_as(Alert, connection.execute(query))
 
@@ -109,12 +110,13 @@ class SqlAlerts:
         query = select(alert_events).order_by(at.desc(), event_id.desc()).limit(limit)
         if device_id is not None:
             query = query.where(alert_events.c.device_id == device_id)
+        if before is not None:
+            query = query.where(tuple_(at, event_id) < before)
+            until = earliest(until, before[0] + 1)
         if since is not None:
             query = query.where(at >= since)
         if until is not None:
             query = query.where(at < until)
-        if before is not None:
-            query = query.where(tuple_(at, event_id) < before)
         with self._database.reads() as connection:
             return told_as(AlertEvent, connection.execute(query))
 
