@@ -182,23 +182,37 @@ class Delivering:
         """Send one chat's messages until all are sent or it must wait."""
         target = messages[0].target
         for place, message in enumerate(messages[:MESSAGES_A_ROUND]):
-            now = self._clock.now_ms()
             if self._stop.is_set():
                 return
+            self._beat()  # a chat may be slow, and we alive
+            now = self._clock.now_ms()
             if now < self._held.get(target, 0):
                 self._put_off(messages[place:], self._held[target])
                 return
             if not self._is_active(target):
                 self._record(policy.failed(message, "the chat is not active"))
                 continue
+            post = self._post_of(message, posts)
+            if post is None:
+                continue
             try:
-                message_id = self._sender.send(target.removeprefix(PREFIX), posts.of(message))
+                message_id = self._sender.send(target.removeprefix(PREFIX), post)
             except NotifyError as problem:
                 self._not_sent(messages[place:], problem)
                 if not problem.permanent:
                     return
             else:
                 self._record(policy.sent(message, message_id, self._clock.now_ms()))
+
+    def _post_of(self, message: policy.Message, posts: Posts) -> Post | None:
+        try:
+            return posts.of(message)
+        except StoreError:
+            raise
+        except Exception:  # an event that cannot be told must not silence all that come after it
+            log.exception("event=%s given up", message.events[-1].event_id)
+            self._record(policy.failed(message, "its text could not be made"))
+            return None
 
     def _is_active(self, target: str) -> bool:
         chat = self._store.chats.get(target)

@@ -40,7 +40,7 @@ from telegram.ext import ExtBot
 from bot.messages import Button, Post
 from fleetpulse.errors import NotifyError
 
-SEND_S = 60.0  # longer than any sensible answer takes; what hangs longer is tried again
+SEND_S = 45.0  # what hangs longer is tried again
 ANSWER_TRIES = 4
 BUTTONS_A_ROW = 2
 

@@ -1,0 +1,135 @@
+"""The words of what the bot says by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.messages import BUTTON_BYTES, SUMMARY_LINES, alert_post, status_buttons, summary_post
+from fleetpulse.alerts import RULE_NAMES, Severity, State
+from tests.contracts.builders import NOON, SECOND, an_episode, an_event
+
+
+def test_a_warning_says_how_likely_when_what_and_why() -> None:
+    event = an_event(
+        probability=0.874,
+        expected_s=81.0,
+        value=74.23,
+        limit=80.0,
+        causes=["temperature rises by 6 °C a minute", "load is 98 %"],
+    )
+
+    assert alert_post(event, None, NOON).text == (
+        "⚠️ <b>pi-1</b> will soon be stressed\n"
+        "Probability 87 %, expected in about 1 min 20 s.\n"
+        "Temperature at or above 80 °C; now 74.2 °C.\n"
+        "Why: temperature rises by 6 °C a minute; load is 98 %."
+    )
+
+
+def test_a_warning_without_an_expected_time_leaves_it_out() -> None:
+    text = alert_post(an_event(probability=0.9, limit=80.0), None, NOON).text
+
+    assert "Probability 90 %.\n" in text
+    assert "expected" not in text
+
+
+def test_stress_says_value_and_limit() -> None:
+    event = an_event(State.STRESSED, value=80.4, limit=80.0, severity=Severity.CRITICAL)
+
+    assert alert_post(event, None, NOON).text == (
+        "🔴 <b>pi-1</b> is stressed\nTemperature is 80.4 °C, the limit is 80 °C."
+    )
+
+
+def test_stress_below_a_limit_reads_the_same() -> None:
+    event = an_event(State.STRESSED, rule="undervoltage", value=4.55, limit=4.63)
+
+    assert "Supply voltage is 4.55 V, the limit is 4.63 V." in alert_post(event, None, NOON).text
+
+
+def test_a_flag_is_told_without_its_number() -> None:
+    event = an_event(State.STRESSED, rule="throttled", value=1.0, limit=1.0)
+
+    assert alert_post(event, None, NOON).text.endswith("is stressed\nThrottling for 30 s.")
+
+
+def test_recovery_says_how_long_it_was() -> None:
+    _, stressed, recovered = an_episode()
+
+    assert alert_post(recovered, stressed, recovered.at).text == (
+        "✅ <b>pi-1</b> has recovered\n"
+        "Temperature is 71 °C, the limit is 80 °C.\n"
+        "It was stressed for 3 min."
+    )
+
+
+def test_recovery_is_told_though_its_beginning_is_not_known() -> None:
+    _, _, recovered = an_episode()
+
+    assert "has recovered" in alert_post(recovered, None, recovered.at).text
+
+
+def test_danger_that_passed_says_so() -> None:
+    soon = an_event()
+    fine = an_event(State.OK, at=NOON + 90 * SECOND, value=70.0, limit=80.0)
+
+    assert alert_post(fine, soon, fine.at).text == (
+        "👍 <b>pi-1</b> is fine after all\n"
+        "The danger has passed. It was there for 1 min 30 s.\n"
+        "Temperature is 70 °C, the limit is 80 °C."
+    )
+
+
+def test_names_and_causes_cannot_break_the_markup() -> None:
+    event = an_event(device_id="<b>&", causes=["a < b & c"], rule="<i>")
+
+    text = alert_post(event, None, NOON).text
+
+    assert "<b>&lt;b&gt;&amp;</b>" in text
+    assert "a &lt; b &amp; c" in text
+    assert "&lt;i&gt;" in text
+
+
+def test_news_that_come_late_say_when_it_was() -> None:
+    assert "This was 5 min ago." in alert_post(an_event(), None, NOON + 300 * SECOND).text
+    assert "ago" not in alert_post(an_event(), None, NOON + 59 * SECOND).text
+
+
+@pytest.mark.parametrize("rule", [*RULE_NAMES, "of-another-stream"])
+@pytest.mark.parametrize("state", list(State))
+def test_every_state_of_every_rule_has_words_whatever_is_missing(state: State, rule: str) -> None:
+    bare = an_event(state, rule=rule)
+
+    assert "pi-1" in alert_post(bare, None, NOON).text
+    assert "pi-1" in summary_post([bare], NOON).text
+
+
+def test_a_warning_has_a_button_that_asks_for_the_status() -> None:
+    (button,) = alert_post(an_event(), None, NOON).buttons
+
+    assert button.command == "/status pi-1"
+
+
+def test_a_name_too_long_for_a_button_has_none() -> None:
+    fits, too_long = "x" * (BUTTON_BYTES - len("/status ")), "x" * 64
+
+    assert [button.label for button in status_buttons([fits, too_long])] == [fits]
+
+
+def test_a_summary_has_a_line_for_each_rule_of_each_device_newest_first() -> None:
+    events = [*an_episode("pi-1"), an_event(device_id="pi-2", at=NOON + 300 * SECOND)]
+
+    assert summary_post(events, NOON + 7_440 * SECOND).text == (
+        "🕰 <b>While you were away</b>: 4 events\n"
+        "⚠️ <b>pi-2</b> was expected to be stressed (temperature), 1 h 59 min ago\n"
+        "✅ <b>pi-1</b> has recovered (temperature), 2 h ago, 3 events"
+    )
+
+
+def test_a_long_summary_stays_one_message() -> None:
+    events = [an_event(device_id=f"{number:064}", at=NOON + number) for number in range(500)]
+
+    text = summary_post(events, NOON + 3_600 * SECOND).text
+
+    assert text.endswith(f"and {500 - SUMMARY_LINES} more: /alerts")
+    assert len(text) < 4096
