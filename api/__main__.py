@@ -22,12 +22,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until stopped; the exit code."""
     try:
         settings = _settings(argv)
-        sys.stdout.write(
-            f"Dashboard http://{settings.host}:{settings.port}/ - REST API and its"
-            f" description http://{settings.host}:{settings.port}/docs\n"
+        # Whatever is wrong with the store is said here, once; the serving process opens its own.
+        open_store(settings.store_url).close()
+        return serve(
+            lambda: application(settings),
+            settings.host,
+            settings.port,
+            greeting=f"Dashboard {address(settings)}/ and REST API {address(settings)}/docs\n",
         )
-        sys.stdout.flush()
-        return serve(lambda: application(settings), settings.host, settings.port)
     except FleetpulseError as problem:
         sys.stderr.write(f"{problem}\n")
         return 2 if isinstance(problem, SettingsError) else 1
@@ -38,6 +40,12 @@ def application(settings: ApiSettings) -> Flask:
     return create_app(
         open_store(settings.store_url), open_registry(settings.models), clock=SystemClock()
     )
+
+
+def address(settings: ApiSettings) -> str:
+    """Where the API is found."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{settings.port}"
 
 
 def _settings(argv: Sequence[str] | None) -> ApiSettings:

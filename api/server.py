@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,18 +19,24 @@ STOP_WITHIN_S = 2
 WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Any]
 
 
-def serve(make_application: Callable[[], WsgiApplication], host: str, port: int) -> int:
+def serve(
+    make_application: Callable[[], WsgiApplication], host: str, port: int, *, greeting: str = ""
+) -> int:
     """Serve until SIGINT or SIGTERM; the exit code.
 
     make_application: called in the process that serves, so that connections made in it are its own.
-    Raises StartError if the port cannot be had.
+    greeting: printed once the port is ours. Raises StartError if the port cannot be had.
     """
-    with listen(host, port) as listener:
-        server = Server(make_application, listener)
-        try:
-            server.run()
-        except SystemExit as end:  # how gunicorn's arbiter ends, well or not
-            return 0 if end.code in (0, None) else 1
+    listener = listen(host, port)
+    sys.stdout.write(greeting)
+    sys.stdout.flush()
+    this_process = os.getpid()
+    try:
+        Server(make_application, listener).run()
+    except SystemExit as end:  # how gunicorn ends, well or not
+        if os.getpid() != this_process:
+            raise  # a worker: its exit code tells the arbiter why
+        return 0 if end.code in (0, None) else 1
     return 0
 
 
@@ -55,12 +63,12 @@ class Server(BaseApplication):
         self, make_application: Callable[[], WsgiApplication], listener: socket.socket
     ) -> None:
         self._make_application = make_application
-        self._listener = listener
+        self._descriptor = listener.detach()  # gunicorn closes it
         super().__init__()
 
     def load_config(self) -> None:
         for name, value in {
-            "bind": f"fd://{self._listener.fileno()}",
+            "bind": f"fd://{self._descriptor}",
             "workers": 1,
             "worker_class": "gthread",
             "threads": THREADS,
