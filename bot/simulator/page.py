@@ -6,7 +6,7 @@ Errors are application/problem+json (RFC 9457).
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from flask import Flask, Response, abort, current_app, render_template, request, send_file, url_for
@@ -20,6 +20,7 @@ from bot.simulator.refusal import BadRequest
 from fleetpulse.errors import StoreError
 
 _MAX_BODY_BYTES = 64 * 1024
+_LARGEST = 2**52  # of the numbers in a chat
 _POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none';"
     " form-action 'self'; frame-ancestors 'none'"
@@ -32,7 +33,7 @@ class Post(msgspec.Struct, forbid_unknown_fields=True):
 
     text: str | None = None
     button: str | None = None
-    message_id: int | None = None
+    message_id: Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)] | None = None
 
 
 def create_app(chat: LocalChat) -> Flask:
@@ -144,7 +145,7 @@ def _number(name: str, default: int) -> int:
     if written is None:
         return default
     try:
-        return int(written)
+        return min(max(int(written), -1), _LARGEST)
     except ValueError:
         abort(400, f"{name} must be a whole number.")
 

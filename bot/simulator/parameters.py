@@ -26,6 +26,7 @@ from bot.simulator.messages import Button, Keyboard
 from bot.simulator.refusal import BadRequest
 
 _MAX_CALLBACK_DATA_BYTES = 64
+_LARGEST = 2**52  # of Telegram's numbers: https://core.telegram.org/bots/api#chat
 _NO_ACTION = {"text", "style", "icon_custom_emoji_id"}  # fields that press nothing
 _PARSERS: Mapping[str, Callable[[str], Formatted]] = {
     "": Formatted,
@@ -47,10 +48,8 @@ class Parameters:
 
     def integer(self, name: str, default: int = 0) -> int:
         """The parameter as a whole number; what is none counts as not given."""
-        try:
-            return int(self.values.get(name, ""))
-        except ValueError:
-            return default
+        number = _whole(self.values.get(name, ""))
+        return default if number is None else number
 
     def flag(self, name: str) -> bool:
         """Whether the parameter says yes."""
@@ -153,8 +152,8 @@ def _as_text(value: Any) -> str:
 
 def _whole(value: Any) -> int | None:
     try:
-        return int(value)
-    except (TypeError, ValueError):
+        return min(max(int(value), -_LARGEST), _LARGEST)
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -72,13 +72,19 @@ function put(item) {
   const old = log.querySelector(`[data-id="${item.id}"]`);
   items.set(item.id, item);
   const made = bubble(item, items.get(item.reply_to), actions);
-  if (old) return old.replaceWith(made);
+  if (old) return redraw(old, made);
   const last = log.lastElementChild;
   const day = dayOf(item.at);
   if (last?.dataset.day !== day) log.append(element("li", "day", day));
   else if (last.classList.contains(item.from)) made.classList.add("follows");
   made.dataset.day = day;
   log.append(made);
+}
+
+function redraw(old, made) {
+  made.dataset.day = old.dataset.day;
+  made.classList.toggle("follows", old.classList.contains("follows"));
+  old.replaceWith(made);
 }
 
 function notice(answer) {
