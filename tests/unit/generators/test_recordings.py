@@ -153,7 +153,7 @@ class TestTheOrder:
             assert taken == count
             return peak
 
-        assert peak_bytes(20_000) < peak_bytes(2_000) + 50_000
+        assert peak_bytes(8_000) < peak_bytes(1_000) + 50_000
 
 
 class TestWhatIsLeftOut:
