@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: up test check units bench screenshots docs clean help
+.PHONY: up test check bench screenshots docs clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
