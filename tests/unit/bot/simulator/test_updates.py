@@ -15,7 +15,7 @@ from tests.unit.bot.simulator.conftest import Api
 BUTTON = {"inline_keyboard": [[{"text": "Snooze", "callback_data": "snooze"}]]}
 
 
-def waiting(chat: LocalChat, answers: list[Any]) -> threading.Thread:
+def waiting(chat: LocalChat, clock: ManualClock, answers: list[Any]) -> threading.Thread:
     """A long poll in a thread of its own, which has begun to wait."""
 
     def poll() -> None:
@@ -24,17 +24,11 @@ def waiting(chat: LocalChat, answers: list[Any]) -> threading.Thread:
         except Conflict as conflict:
             answers.append(conflict)
 
-    begun = threading.Event()
-    wait = chat._changed.wait
-
-    def wait_and_tell(timeout: float | None = None) -> bool:
-        begun.set()
-        return wait(timeout)
-
-    chat._changed.wait = wait_and_tell  # type: ignore[method-assign]
+    clock.advance(60)  # from now on only a call that waits counts as listening
     thread = threading.Thread(target=poll)
     thread.start()
-    assert begun.wait(10)
+    while not chat.feed(-1).is_listening:
+        pass
     return thread
 
 
@@ -115,9 +109,11 @@ def test_updates_are_kept_for_a_day(api: Api, chat: LocalChat, clock: ManualCloc
     assert update["message"]["text"] == "new"
 
 
-def test_a_waiting_poll_ends_when_the_user_says_something(chat: LocalChat) -> None:
+def test_a_waiting_poll_ends_when_the_user_says_something(
+    chat: LocalChat, clock: ManualClock
+) -> None:
     answers: list[Any] = []
-    thread = waiting(chat, answers)
+    thread = waiting(chat, clock, answers)
 
     chat.say("hello")
     thread.join(10)
@@ -125,9 +121,9 @@ def test_a_waiting_poll_ends_when_the_user_says_something(chat: LocalChat) -> No
     assert answers[0][0]["message"]["text"] == "hello"
 
 
-def test_a_second_poll_ends_the_first_with_a_conflict(chat: LocalChat) -> None:
+def test_a_second_poll_ends_the_first_with_a_conflict(chat: LocalChat, clock: ManualClock) -> None:
     answers: list[Any] = []
-    thread = waiting(chat, answers)
+    thread = waiting(chat, clock, answers)
 
     second = chat.updates()
     thread.join(10)
@@ -140,9 +136,9 @@ def test_a_second_poll_ends_the_first_with_a_conflict(chat: LocalChat) -> None:
     )
 
 
-def test_closing_the_chat_ends_a_waiting_poll_at_once(chat: LocalChat) -> None:
+def test_closing_the_chat_ends_a_waiting_poll_at_once(chat: LocalChat, clock: ManualClock) -> None:
     answers: list[Any] = []
-    thread = waiting(chat, answers)
+    thread = waiting(chat, clock, answers)
 
     chat.close()
     thread.join(10)

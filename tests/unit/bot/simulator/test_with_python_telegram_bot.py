@@ -24,6 +24,7 @@ from werkzeug.serving import make_server
 from bot.simulator import LOCAL_BOT_ID, LOCAL_BOT_USERNAME, LOCAL_CHAT_ID, LOCAL_TOKEN
 from bot.simulator.app import create_bot_api
 from bot.simulator.chat import LocalChat
+from fleetpulse.clock import ManualClock
 from tests.unit.bot.simulator.conftest import a_png
 
 KEYBOARD = InlineKeyboardMarkup([[InlineKeyboardButton("Snooze", callback_data="snooze")]])
@@ -144,10 +145,13 @@ def test_what_the_user_does_arrives(root: str, chat: LocalChat) -> None:
     run(root, talk)
 
 
-def test_a_waiting_poll_gives_way_to_another(root: str, chat: LocalChat) -> None:
+def test_a_waiting_poll_gives_way_to_another(
+    root: str, chat: LocalChat, clock: ManualClock
+) -> None:
     async def talk(bot: Bot) -> None:
+        clock.advance(60)  # from now on only a call that waits counts as listening
         first = asyncio.create_task(bot.get_updates(timeout=20))
-        while not chat._waiting:
+        while not chat.feed(-1).is_listening:
             await asyncio.sleep(0)
         async with Bot(LOCAL_TOKEN, base_url=f"{root}/bot") as second:
             await second.get_updates()
