@@ -35,7 +35,11 @@ STOP_S = 3.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `fleetpulse agent replay`."""
-    parser.add_argument("file", type=Path, help="CSV or JSON lines; see generators/README.md")
+    parser.add_argument(
+        "file",
+        type=Path,
+        help="CSV with device_id, measured_at or t_s, and channels; or JSON lines",
+    )
     parser.add_argument(
         "--speed",
         type=_speed,
@@ -56,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--group", help="consumer group to wait for (FLEETPULSE_GROUP)")
     parser.add_argument(
         "--hold-at",
-        type=int,
+        type=_count,
         default=MOST_BEHIND,
         metavar="RECORDS",
         help=f"wait while the consumer is further behind; 0: never wait ({MOST_BEHIND})",
@@ -73,6 +77,12 @@ def _speed(text: str) -> float:
     if not 0 < speed < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number above 0 nor max")
     return speed
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of records")
+    return int(text)
 
 
 def _identifier(text: str) -> str:

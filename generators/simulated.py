@@ -299,8 +299,8 @@ class SimulatedMachine:
         return self._machine.sensed()
 
     def _seconds_to_live(self, at_ms: int) -> int:
-        """Whole seconds since the last call; none when the clock was set back."""
-        if self._lived_until_ms is None or at_ms < self._lived_until_ms:
+        """Whole seconds since the last call; 0 or less when it is the first, or time went back."""
+        if self._lived_until_ms is None:
             self._lived_until_ms = at_ms
         seconds = (at_ms - self._lived_until_ms) // 1000
         self._lived_until_ms += seconds * 1000

@@ -304,9 +304,10 @@ class TestTheCommand:
         assert caught.value.code == 2
         assert f"'{word}' is neither a number above 0 nor max" in capsys.readouterr().err
 
-    def test_a_kind_that_cannot_travel_is_refused(self) -> None:
+    @pytest.mark.parametrize("words", [("--kind", "my pi"), ("--hold-at=-1",), ("--hold-at=x",)])
+    def test_what_cannot_work_is_refused(self, words: tuple[str, ...]) -> None:
         with pytest.raises(SystemExit):
-            options("readings.csv", "--kind", "my pi")
+            options("readings.csv", *words)
 
     def test_seconds_without_a_date_cannot_keep_their_times(self, tmp_path: Path) -> None:
         path = tmp_path / "readings.csv"
