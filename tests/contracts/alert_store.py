@@ -131,6 +131,7 @@ class AlertStoreContract:
         before: tuple[int, str] | None = None
         while page := store.alerts.events_page(before=before, limit=4):
             assert len(page) <= 4
+            assert len(paged) < 100  # pages that go round and round never end
             paged.extend(page)
             before = (page[-1].at, page[-1].event_id)
 
@@ -290,6 +291,7 @@ class AlertStoreContract:
         before: tuple[int, str] | None = None
         while page := store.alerts.page(before=before, limit=3):
             assert len(page) <= 3
+            assert len(paged) < 100  # pages that go round and round never end
             paged.extend(alert.alert_id for alert in page)
             before = (page[-1].opened_at, page[-1].alert_id)
 

@@ -42,6 +42,7 @@ class DeviceStoreContract:
         after: str | None = None
         while page := store.devices.page(after=after, limit=3):
             assert len(page) <= 3
+            assert len(paged) < 100  # pages that go round and round never end
             paged.extend(page)
             after = page[-1].device_id
 

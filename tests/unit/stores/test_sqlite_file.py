@@ -81,7 +81,7 @@ def test_a_store_is_still_there_when_it_is_opened_again(
     assert len(again.alerts.page(open_only=True)) == 1
 
 
-def test_readers_and_a_writer_do_not_wait_for_each_other(store: SqlStore, path: Path) -> None:
+def test_readers_and_a_writer_do_not_wait_for_each_other(store: SqlStore) -> None:
     with store.database.engine.connect() as connection:
         mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
 
@@ -280,6 +280,45 @@ def test_a_page_is_found_without_a_search(store: SqlStore) -> None:
 
     assert not [step for step in plans if "TEMP B-TREE" in step]
     assert not [step for step in plans if step.startswith("SCAN") and "USING INDEX" not in step]
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_the_last_page_costs_no_more_than_the_first(store: SqlStore, newest_first: bool) -> None:
+    store.save(scored(*(a_reading(at=NOON + tick) for tick in range(3_000))))
+    last = (NOON + 10, 1) if newest_first else (NOON + 2_989, 1)
+
+    def page(after: tuple[int, int] | None) -> object:
+        return store.readings.page(
+            "pi-1",
+            since=NOON,
+            until=NOON + 3_000,
+            after=after,
+            limit=10,
+            newest_first=newest_first,
+        )
+
+    first_steps = steps_of(store.database, lambda: page(None))
+    last_steps = steps_of(store.database, lambda: page(last))
+
+    assert last_steps < first_steps + 10
+
+
+def steps_of(database: Database, ask: Callable[[], object]) -> int:
+    """How many times ten steps of SQLite's machine it takes to answer what `ask` asks."""
+    tens = 0
+
+    def count() -> int:
+        nonlocal tens
+        tens += 1
+        return 0
+
+    def watch(connection: sqlite3.Connection, *_others: object) -> None:
+        connection.set_progress_handler(count, 10)
+
+    event.listen(database.engine, "checkout", watch)
+    ask()
+    event.remove(database.engine, "checkout", watch)
+    return tens
 
 
 def plans_of(database: Database, ask: Callable[[], object]) -> list[str]:
