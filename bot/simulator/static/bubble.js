@@ -129,7 +129,7 @@ function stamp(item) {
 function photo(item, actions) {
   const image = element("img");
   image.src = item.photo_url;
-  image.alt = item.text ? `Chart: ${item.text}` : "Photo";
+  image.alt = summary(item);
   [image.width, image.height] = item.photo_size;
   const made = element("button", "photo", image);
   made.type = "button";
