@@ -1,0 +1,79 @@
+// The alerts: one row per episode, with its steps and its causes in words.
+
+import { element, keyed, setClass, setText } from "./dom.js";
+import { ago, moment, percent, span } from "./format.js";
+import { statePill } from "./status.js";
+
+/** A list of alerts; `withDevice` says whether rows name their device. */
+export function alertList({ withDevice, empty }) {
+  const list = element("ol", { className: "alerts" });
+  const none = element("p", { className: "empty" }, empty);
+  const rows = new Map();
+  return {
+    node: element("div", {}, list, none),
+    update(alerts) {
+      none.hidden = alerts.length > 0;
+      keyed(list, rows, alerts, (alert) => alert.alert_id, () => alertRow(withDevice));
+    },
+    tick(nowMs) {
+      for (const row of rows.values()) row.tick(nowMs);
+    },
+  };
+}
+
+function alertRow(withDevice) {
+  const pill = statePill();
+  const device = element("a", { className: "device" });
+  device.dataset.page = "";
+  const rule = element("span", { className: "rule" });
+  const age = element("span", { className: "age" });
+  const steps = element("p", { className: "steps" });
+  const causes = element("p", { className: "causes" });
+  const node = element(
+    "li",
+    {},
+    element("div", { className: "line" }, pill.node, ...(withDevice ? [device] : []), rule, age),
+    steps,
+    causes,
+  );
+  let shown = null;
+  return {
+    node,
+    update(alert) {
+      shown = alert;
+      setClass(node, alert.closed_at === null ? `open is-${alert.severity}` : "over");
+      pill.update(alert.state);
+      setText(device, alert.device_id);
+      device.href = `/devices/${encodeURIComponent(alert.device_id)}`;
+      setText(rule, alert.rule);
+      setText(steps, stepsOf(alert));
+      setText(causes, alert.causes.join("; "));
+      causes.hidden = !alert.causes.length;
+    },
+    tick(nowMs) {
+      if (shown) setText(age, ago(shown.changed_at, nowMs));
+    },
+  };
+}
+
+/** "soon 12:03:10 (83 %, in 74 s) → stressed 12:04:20 → recovered 12:09:01" */
+function stepsOf(alert) {
+  const steps = [];
+  if (["offline", "online", "unknown"].includes(alert.state)) {
+    steps.push(`silent since ${moment(alert.opened_at)}`);
+  } else if (alert.stressed_at !== alert.opened_at) {
+    steps.push(`soon ${moment(alert.opened_at)}${foreseen(alert)}`);
+  }
+  if (alert.stressed_at !== null) steps.push(`stressed ${moment(alert.stressed_at)}`);
+  if (alert.closed_at !== null) {
+    const lasted = span((alert.closed_at - alert.opened_at) / 1000);
+    const word = alert.state === "ok" ? "passed" : alert.state;
+    steps.push(`${word} ${moment(alert.closed_at)} after ${lasted}`);
+  }
+  return steps.join(" → ");
+}
+
+function foreseen({ probability, expected_s: expected }) {
+  if (probability === null) return "";
+  return ` (${percent(probability)}${expected === null ? "" : `, in ${span(expected)}`})`;
+}

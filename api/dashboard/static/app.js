@@ -1,0 +1,77 @@
+// The dashboard: which page is shown, and when it asks the API again.
+
+import { devicePage } from "./device.js";
+import { element } from "./dom.js";
+import { fleetPage } from "./fleet.js";
+import { Refused } from "./rest.js";
+
+const RETRY_MS = 2000;
+const connection = document.getElementById("connection");
+const view = document.getElementById("view");
+
+let page = null;
+let offsetMs = 0; // the server's clock minus ours
+let timer = null;
+let round = 0; // a newer round makes the answers of an older one void
+
+function pageAt(path) {
+  const device = /^\/devices\/([^/]+)$/.exec(path);
+  return device ? devicePage(decodeURIComponent(device[1])) : fleetPage();
+}
+
+function open(path) {
+  page?.close();
+  page = pageAt(path);
+  document.title = page.title;
+  view.replaceChildren(page.node);
+  refresh();
+}
+
+async function refresh() {
+  clearTimeout(timer);
+  const mine = (round += 1);
+  let pause = RETRY_MS;
+  try {
+    const serverMs = await page.refresh();
+    if (mine !== round) return;
+    offsetMs = serverMs - Date.now();
+    pause = page.pauseMs;
+    say("live", "live");
+  } catch (problem) {
+    if (mine !== round) return;
+    if (problem instanceof Refused && problem.status === 404) {
+      view.replaceChildren(element("p", { className: "notice" }, problem.message));
+      say("live", "live");
+      return;
+    }
+    const refused = problem instanceof Refused;
+    say("lost", refused ? `${problem.message} Trying again.` : "connection lost, trying again");
+    if (!refused) console.warn(problem);
+  }
+  page.tick(Date.now() + offsetMs);
+  if (!document.hidden) timer = setTimeout(refresh, pause);
+}
+
+function say(state, text) {
+  document.body.classList.toggle("is-lost", state === "lost");
+  connection.className = `connection is-${state}`;
+  if (connection.textContent !== text) connection.textContent = text;
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) clearTimeout(timer);
+  else refresh();
+});
+setInterval(() => {
+  if (!document.hidden) page.tick(Date.now() + offsetMs);
+}, 1000);
+document.addEventListener("click", (click) => {
+  const link = click.target.closest("a[data-page]");
+  if (!link || click.ctrlKey || click.metaKey || click.shiftKey || click.button) return;
+  click.preventDefault();
+  history.pushState(null, "", link.href);
+  open(location.pathname);
+  scrollTo(0, 0);
+});
+addEventListener("popstate", () => open(location.pathname));
+open(location.pathname);

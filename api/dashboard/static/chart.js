@@ -1,0 +1,219 @@
+// A live chart of one channel of one device: its value, its limit, and the probability of stress.
+
+import { element } from "./dom.js";
+import { amount, unitAfter } from "./format.js";
+import * as rest from "./rest.js";
+
+const MOST_PAGES = 20;
+const SHADES = { soon: "--soon", stressed: "--stressed" };
+
+// Which channel shows a rule's limit, where the rule watches something made of a channel.
+const SHOWN_BY = { load_mean_60s: "load_pct", supply_voltage_v: "voltage_v" };
+
+/** The limit to draw over a channel: that of the rule which watches it; null: none does. */
+export function limitOf(rules, channelName) {
+  const rule = rules.find(
+    (each) => each.enabled && (SHOWN_BY[each.watches] ?? each.watches) === channelName,
+  );
+  return rule ? rule.limit : null;
+}
+
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+export class Chart {
+  constructor(deviceId, { height, minutes, compact = false }) {
+    this.deviceId = deviceId;
+    this.height = height;
+    this.minutes = minutes;
+    this.compact = compact;
+    this.readings = [];
+    this.limit = null;
+    this.channel = null;
+    this.offsetMs = 0;
+    this.note = element("p", { className: "chart-note" }, "loading");
+    this.plotted = element("div", { className: "plot" });
+    this.node = element("div", { className: "chart" }, this.plotted, this.note);
+    this.node.style.setProperty("--chart-height", `${height}px`);
+    this.resized = new ResizeObserver(() => this.#resize());
+    this.resized.observe(this.node);
+    this.dark = matchMedia("(prefers-color-scheme: dark)");
+    this.recolour = () => this.#rebuild();
+    this.dark.addEventListener("change", this.recolour);
+  }
+
+  close() {
+    this.resized.disconnect();
+    this.dark.removeEventListener("change", this.recolour);
+    this.plot?.destroy();
+  }
+
+  /** Draw this channel and limit from now on. */
+  show(channel, limit) {
+    if (channel?.name === this.channel?.name && limit === this.limit) return;
+    this.channel = channel;
+    this.limit = limit;
+    this.#rebuild();
+  }
+
+  /** Another period; its readings are fetched by the next `refresh`. */
+  setMinutes(minutes) {
+    this.minutes = minutes;
+    this.readings = [];
+    this.loaded = false;
+  }
+
+  /** Fetch what is new up to the newest reading that the fleet knows of, and draw it. */
+  async refresh(newestMs, nowMs) {
+    this.offsetMs = nowMs - Date.now();
+    const from = nowMs - this.minutes * 60_000;
+    const last = this.readings.at(-1)?.measured_at ?? null;
+    if (!this.loaded || (newestMs !== null && (last === null || newestMs > last))) {
+      const minutes = this.minutes;
+      const found = await rest.readings(this.deviceId, last === null ? from : last + 1, MOST_PAGES);
+      if (minutes !== this.minutes) return; // the period was changed meanwhile
+      this.readings.push(...found);
+      this.loaded = true;
+    }
+    const kept = this.readings.findIndex((reading) => reading.measured_at >= from);
+    if (kept > 0) this.readings.splice(0, kept);
+    this.#draw();
+  }
+
+  #draw() {
+    const empty = this.channel === null || !this.readings.length;
+    this.note.textContent = empty ? (this.loaded ? "No readings in this period." : "loading") : "";
+    this.note.hidden = !empty;
+    if (!this.channel) return;
+    if (this.plot) this.plot.setData(this.#columns());
+    else this.#rebuild();
+    this.#showNewest();
+  }
+
+  /** Without a pointer over the chart its legend tells the newest values. */
+  #showNewest() {
+    if (!this.plot || this.compact || this.plot.cursor.left >= 0) return;
+    this.plot.setLegend({ idx: this.plot.data[0].length - 1 });
+  }
+
+  /** Times (s), values, limit and probabilities; a silence becomes a gap. */
+  #columns() {
+    const columns = [[], [], [], []];
+    this.statuses = [];
+    const silence = 3 * this.#cadenceMs();
+    let before = null;
+    for (const reading of this.readings) {
+      if (before !== null && reading.measured_at - before > silence) {
+        this.#append(columns, before + 1, null, null, "unknown");
+      }
+      before = reading.measured_at;
+      const value = reading[this.channel.name];
+      this.#append(columns, before, value, reading.probability, reading.status);
+    }
+    return columns;
+  }
+
+  #append(columns, atMs, value, probability, status) {
+    columns[0].push(atMs / 1000);
+    columns[1].push(value);
+    columns[2].push(this.limit);
+    columns[3].push(probability);
+    this.statuses.push(status);
+  }
+
+  #cadenceMs() {
+    const newest = this.readings.slice(-60);
+    const steps = newest.slice(1).map((each, index) => each.measured_at - newest[index].measured_at);
+    steps.sort((one, other) => one - other);
+    return Math.max(5000, steps[Math.floor(steps.length / 2)] ?? 0);
+  }
+
+  #resize() {
+    const width = this.node.clientWidth;
+    if (this.plot && width && width !== this.plot.width) {
+      this.plot.setSize({ width, height: this.height });
+    }
+  }
+
+  #rebuild() {
+    this.plot?.destroy();
+    this.plot = null;
+    const width = this.node.clientWidth;
+    if (this.channel === null || !width || !this.loaded) return;
+    this.plot = new window.uPlot(this.#options(width), this.#columns(), this.plotted);
+    this.#showNewest();
+  }
+
+  #options(width) {
+    const unit = unitAfter(this.channel, 0);
+    const grid = { stroke: css("--line"), width: 1 };
+    const axis = { stroke: css("--muted"), font: "11px system-ui, sans-serif", grid, ticks: grid };
+    const shown = (value) => (value === null ? "–" : `${amount(this.channel, value)} ${unit}`.trim());
+    return {
+      width,
+      height: this.height,
+      legend: { show: !this.compact },
+      cursor: { show: !this.compact, y: false, drag: { x: false, y: false }, points: { size: 6 } },
+      padding: [8, 4, 0, 0],
+      scales: {
+        x: { range: () => this.#period() },
+        y: { range: (plot, low, high) => this.#span(low, high) },
+        p: { range: [0, 1] },
+      },
+      axes: [
+        { ...axis, size: 26, values: (plot, moments, index, space, step) => moments.map((at) => clock(at, step)) },
+        { ...axis, size: 48, values: (plot, values) => values.map((value) => `${+value.toFixed(2)}`) },
+        { ...axis, size: 54, scale: "p", side: 1, grid: { show: false }, splits: [0, 0.5, 1],
+          values: (plot, values) => values.map((value) => `${Math.round(100 * value)} %`) },
+      ],
+      series: [
+        { label: "time", value: (plot, at) => (at === null ? "–" : clock(at, 1)) },
+        { label: this.channel.label, scale: "y", stroke: css("--value"), width: 2, points: { show: false },
+          value: (plot, value) => shown(value) },
+        { label: "limit", scale: "y", stroke: css("--stressed"), width: 1.5, dash: [6, 4],
+          points: { show: false }, value: (plot, value) => shown(value) },
+        { label: "probability", scale: "p", stroke: css("--probability"), width: 1.5,
+          fill: css("--probability-fill"), points: { show: false },
+          value: (plot, value) => (value === null ? "–" : `${Math.round(100 * value)} %`) },
+      ],
+      hooks: { drawClear: [(plot) => this.#shade(plot)] },
+    };
+  }
+
+  #period() {
+    const now = (Date.now() + this.offsetMs) / 1000;
+    return [now - this.minutes * 60, now];
+  }
+
+  /** Room for the values and the limit, so that one sees how far away it is. */
+  #span(low, high) {
+    if (low === null || high === null) return [0, 1];
+    const room = Math.max(0.08 * (high - low), 0.01 * Math.abs(high), 0.05);
+    return [low - room, high + room];
+  }
+
+  /** Colour the background where the device was, or was about to be, stressed. */
+  #shade(plot) {
+    const [times] = plot.data;
+    const { ctx } = plot;
+    ctx.save();
+    ctx.globalAlpha = 0.14;
+    for (let index = 0; index + 1 < times.length; index += 1) {
+      const shade = SHADES[this.statuses[index]];
+      if (!shade) continue;
+      let end = index + 1;
+      while (end + 1 < times.length && this.statuses[end] === this.statuses[index]) end += 1;
+      const left = Math.max(plot.valToPos(times[index], "x", true), plot.bbox.left);
+      const right = plot.valToPos(times[end], "x", true);
+      ctx.fillStyle = css(shade);
+      ctx.fillRect(left, plot.bbox.top, Math.max(0, right - left), plot.bbox.height);
+      index = end - 1;
+    }
+    ctx.restore();
+  }
+}
+
+function clock(seconds, step) {
+  const at = new Date(seconds * 1000);
+  const parts = [at.getHours(), at.getMinutes(), ...(step < 60 ? [at.getSeconds()] : [])];
+  return parts.map((part) => String(part).padStart(2, "0")).join(":");
+}

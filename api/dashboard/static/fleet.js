@@ -1,0 +1,301 @@
+// The page of the whole fleet: counts, every device, charts of the worst, the alerts.
+
+import { alertList } from "./alerts.js";
+import { Chart, limitOf } from "./chart.js";
+import { element, keyed, setClass, setText } from "./dom.js";
+import { ago, amount, unitAfter } from "./format.js";
+import * as rest from "./rest.js";
+import { STATUSES, probabilityBar, statusPill } from "./status.js";
+
+const CHARTS = 6;
+const CHART_MINUTES = 15;
+const RULES_EVERY_MS = 30_000;
+const LARGE_FLEET = 200;
+
+export function fleetPage() {
+  let shownStatus = null; // only devices of this status; null: all
+  let words = "";
+  let newest = null;
+
+  const counts = new Map(STATUSES.map((status) => [status, countTile(status, choose)]));
+  const filter = element("input", {
+    type: "search",
+    placeholder: "Filter by name or kind",
+    "aria-label": "Filter devices by name or kind",
+    className: "filter",
+  });
+  const shown = element("p", { className: "shown" });
+  const table = deviceTable();
+  const charts = chartPanels();
+  const alerts = alertList({ withDevice: true, empty: "Nothing has happened yet." });
+  const welcome = element(
+    "p",
+    { className: "empty" },
+    "No device has sent a reading yet. Start one with `fleetpulse agent`, or everything with `fleetpulse up`.",
+  );
+  const fleetPanel = panel("Devices", element("div", { className: "tools" }, shown, filter), table.node, welcome);
+  const chartPanel = element("section", { className: "panels", "aria-label": "Charts" }, charts.node);
+  const node = element(
+    "div",
+    { className: "page" },
+    element("section", { className: "counts", "aria-label": "Devices by status" },
+      ...[...counts.values()].map((tile) => tile.node)),
+    fleetPanel,
+    chartPanel,
+    panel("Alerts", element("div", { className: "tools" }), alerts.node),
+  );
+  filter.addEventListener("input", () => {
+    words = filter.value.trim().toLowerCase();
+    narrow();
+  });
+
+  function choose(status) {
+    shownStatus = shownStatus === status ? null : status;
+    for (const [each, tile] of counts) tile.press(each === shownStatus);
+    narrow();
+  }
+
+  function narrow() {
+    if (!newest) return;
+    const fits = (device) =>
+      (shownStatus === null || device.status === shownStatus) &&
+      (!words || `${device.device_id} ${device.kind}`.toLowerCase().includes(words));
+    const seen = table.narrow(newest.devices, fits);
+    setText(shown, seen === newest.total ? `${seen} in all` : `${seen} of ${newest.total}`);
+  }
+
+  return {
+    node,
+    title: "fleetpulse",
+    /** How long to wait before asking again: a large fleet is a large answer. */
+    get pauseMs() {
+      return newest && newest.total > LARGE_FLEET ? 5000 : 2000;
+    },
+    async refresh() {
+      const [fleet, happened] = await Promise.all([rest.fleet(), rest.alerts()]);
+      newest = fleet;
+      for (const [status, tile] of counts) tile.update(fleet.counts[status]);
+      welcome.hidden = fleet.total > 0;
+      table.node.hidden = fleet.total === 0;
+      table.update(fleet);
+      narrow();
+      alerts.update(happened);
+      await charts.update(fleet);
+      return fleet.generated_at;
+    },
+    tick(nowMs) {
+      table.tick(nowMs);
+      alerts.tick(nowMs);
+    },
+    close() {
+      charts.close();
+    },
+  };
+}
+
+export function panel(title, tools, ...content) {
+  return element(
+    "section",
+    { className: "panel", "aria-label": title },
+    element("div", { className: "panel-top" }, element("h2", {}, title), tools),
+    ...content,
+  );
+}
+
+function countTile(status, choose) {
+  const number = element("span", { className: "number" }, "–");
+  const node = element(
+    "button",
+    { type: "button", className: `count is-${status}`, "aria-pressed": "false", title: `Show only devices that are ${status}` },
+    number,
+    element("span", { className: "word" }, status),
+  );
+  node.addEventListener("click", () => choose(status));
+  return {
+    node,
+    update(count) {
+      setText(number, String(count));
+      node.classList.toggle("is-none", count === 0);
+    },
+    press(pressed) {
+      node.setAttribute("aria-pressed", String(pressed));
+    },
+  };
+}
+
+/** Every device in a row; columns are the channels that some device of the fleet measures. */
+function deviceTable() {
+  const head = element("tr");
+  const body = element("tbody");
+  const node = element("div", { className: "scroll" },
+    element("table", { className: "devices" }, element("thead", {}, head), body));
+  const rows = new Map();
+  let columns = "";
+  let channels = [];
+
+  function setColumns(fleet) {
+    const measured = fleet.channels.filter(({ name }) =>
+      fleet.devices.some((device) => (device.latest?.[name] ?? null) !== null));
+    const names = measured.map(({ name }) => name).join();
+    if (names === columns) return;
+    columns = names;
+    channels = measured;
+    rows.clear();
+    body.replaceChildren();
+    const titles = ["device", "status", "probability", ...channels.map(({ label }) => label), "measured"];
+    head.replaceChildren(...titles.map((title, index) =>
+      element("th", { scope: "col", className: index > 2 ? "right" : "" }, title)));
+  }
+
+  return {
+    node,
+    update(fleet) {
+      setColumns(fleet);
+      keyed(body, rows, fleet.devices, (device) => device.device_id, () => deviceRow(channels));
+    },
+    /** Show only the devices that fit; how many those are. */
+    narrow(devices, fits) {
+      let seen = 0;
+      for (const device of devices) {
+        const hidden = !fits(device);
+        const row = rows.get(device.device_id);
+        if (row.node.hidden !== hidden) row.node.hidden = hidden;
+        seen += hidden ? 0 : 1;
+      }
+      return seen;
+    },
+    tick(nowMs) {
+      for (const row of rows.values()) row.tick(nowMs);
+    },
+  };
+}
+
+function deviceRow(channels) {
+  const name = element("a", { className: "device" });
+  name.dataset.page = "";
+  const kind = element("span", { className: "kind" });
+  const why = element("p", { className: "why" });
+  const pill = statusPill();
+  const bar = probabilityBar();
+  const age = element("td", { className: "right age" });
+  const cells = channels.map((channel) => channelCell(channel));
+  const node = element(
+    "tr",
+    {},
+    element("th", { scope: "row" }, name, kind, why),
+    element("td", { className: "status" }, pill.node),
+    element("td", { className: "chance" }, bar.node),
+    ...cells.map((cell) => cell.node),
+    age,
+  );
+  let lastSeen = null;
+  return {
+    node,
+    update(device) {
+      lastSeen = device.last_seen_at;
+      setText(name, device.device_id);
+      const href = `/devices/${encodeURIComponent(device.device_id)}`;
+      if (name.getAttribute("href") !== href) name.href = href;
+      setText(kind, device.kind);
+      setText(why, device.clock_note ?? device.causes.join("; "));
+      why.hidden = !why.textContent;
+      setClass(node, `is-${device.status}`);
+      pill.update(device.status);
+      bar.update(device);
+      for (const cell of cells) cell.update(device.latest);
+    },
+    tick(nowMs) {
+      if (!node.hidden) setText(age, ago(lastSeen, nowMs));
+    },
+  };
+}
+
+function channelCell(channel) {
+  const value = element("span", { className: "value" });
+  const unit = element("span", { className: "unit" });
+  const node = element("td", { className: "right channel", dataset: { label: channel.label } }, value, unit);
+  return {
+    node,
+    update(latest) {
+      const known = latest?.[channel.name] ?? null;
+      setText(value, amount(channel, known));
+      setText(unit, unitAfter(channel, known) && ` ${unitAfter(channel, known)}`);
+      node.classList.toggle("is-missing", known === null);
+      const title = known === null ? "This machine does not measure it." : "";
+      if (node.title !== title) node.title = title;
+    },
+  };
+}
+
+/** Live charts of the devices that need it most. */
+function chartPanels() {
+  const node = element("div", { className: "charts" });
+  const rows = new Map();
+  return {
+    node,
+    async update(fleet) {
+      const worst = fleet.devices.filter((device) => device.latest !== null).slice(0, CHARTS);
+      // By name: a chart that changes its place cannot be followed.
+      worst.sort((one, other) => one.device_id.localeCompare(other.device_id));
+      keyed(node, rows, worst, (device) => device.device_id, (device) => chartPanel(device));
+      await Promise.all(worst.map((device) => rows.get(device.device_id).refresh(device, fleet)));
+    },
+    close() {
+      for (const row of rows.values()) row.close();
+    },
+  };
+}
+
+function chartPanel(device) {
+  const chart = new Chart(device.device_id, { height: 170, minutes: CHART_MINUTES, compact: true });
+  const pill = statusPill();
+  const name = element("a", { className: "device", href: `/devices/${encodeURIComponent(device.device_id)}` }, device.device_id);
+  name.dataset.page = "";
+  const key = element("p", { className: "key" });
+  const node = element(
+    "section",
+    { className: "panel chart-panel" },
+    element("div", { className: "panel-top" }, element("h2", {}, name), pill.node),
+    key,
+    chart.node,
+  );
+  let rules = [];
+  let rulesAt = 0;
+  return {
+    node,
+    update(shown) {
+      pill.update(shown.status);
+    },
+    async refresh(shown, fleet) {
+      if (Date.now() - rulesAt > RULES_EVERY_MS) {
+        rules = await rest.rules(shown.device_id);
+        rulesAt = Date.now();
+      }
+      const channel = mainChannel(fleet.channels, shown.latest);
+      const limit = limitOf(rules, channel.name);
+      chart.show(channel, limit);
+      key.replaceChildren(...chartKey(channel, limit));
+      await chart.refresh(shown.last_seen_at, fleet.generated_at);
+    },
+    close() {
+      chart.close();
+    },
+  };
+}
+
+/** What the lines of a chart are. */
+function chartKey(channel, limit) {
+  const part = (line, text) => element("span", { className: `key-${line}` }, text);
+  return [
+    part("value", `${channel.label} ${channel.unit}`),
+    ...(limit === null ? [] : [part("limit", `limit ${limit} ${channel.unit}`)]),
+    part("probability", "probability of stress"),
+  ];
+}
+
+/** The channel that says most of a device: its temperature, else its load, else what it has. */
+export function mainChannel(channels, latest) {
+  const has = (name) => (latest?.[name] ?? null) !== null;
+  const best = ["temperature_c", "load_pct"].find(has) ?? channels.find(({ name }) => has(name))?.name;
+  return channels.find(({ name }) => name === best) ?? channels[0];
+}

@@ -1,0 +1,53 @@
+// Questions to /api/v1. A refusal becomes a Refused with the problem's own words.
+
+const ROOT = "/api/v1";
+const LARGEST_PAGE = 1000;
+
+/** The API answered that it will not do this. Any other error means that it did not answer. */
+export class Refused extends Error {
+  constructor(problem) {
+    super(problem.detail ?? problem.title);
+    this.status = problem.status;
+  }
+}
+
+async function ask(path, options = {}) {
+  const answer = await fetch(ROOT + path, { ...options, signal: AbortSignal.timeout(10_000) });
+  const content = await answer.json();
+  if (!answer.ok) throw new Refused(content);
+  return content;
+}
+
+const deviceAt = (id) => `/devices/${encodeURIComponent(id)}`;
+
+export const fleet = () => ask("/fleet");
+export const channels = async () => (await fleet()).channels;
+export const device = (id) => ask(deviceAt(id));
+export const rules = async (id) => (await ask(`${deviceAt(id)}/rules`)).items;
+
+export async function alerts({ deviceId = null, limit = 20 } = {}) {
+  const of = deviceId === null ? "" : `&device_id=${encodeURIComponent(deviceId)}`;
+  return (await ask(`/alerts?limit=${limit}${of}`)).items;
+}
+
+export async function changeRule(id, change) {
+  const options = {
+    method: "PUT",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(change),
+  };
+  return (await ask(`${deviceAt(id)}/rules`, options)).items;
+}
+
+/** The newest readings since a moment, oldest first; at most `pages` times 1,000. */
+export async function readings(id, sinceMs, pages) {
+  const query = `since=${Math.max(0, Math.round(sinceMs))}&order=desc&limit=${LARGEST_PAGE}`;
+  const found = [];
+  let cursor = "";
+  for (let page = 0; page < pages && cursor !== null; page += 1) {
+    const answer = await ask(`${deviceAt(id)}/readings?${query}${cursor && `&cursor=${cursor}`}`);
+    found.push(...answer.items);
+    cursor = answer.next_cursor;
+  }
+  return found.reverse();
+}
