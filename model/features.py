@@ -6,7 +6,7 @@ one that reports every two minutes mean the same. NaN: not known; the models tak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +17,9 @@ from fleetpulse.telemetry import COLUMN, KINDS
 from model.history import BUCKET_S, Floats, Windows
 
 HORIZON_S = 120.0
+# A limit that is farther away than this (in the rule's unit) is not reached within the horizon:
+# models are neither trained nor asked there.
+REACH: Mapping[str, float] = {"heat": 40.0, "overload": 100.0}
 LONGEST_GAP_S = 130.0  # cadences up to two minutes are normal; a longer silence is not a load
 MIN_SAMPLES = 3
 MIN_SPAN_S = 10.0
@@ -34,6 +37,7 @@ class Look:
         self.kinds = kinds
         self.age_s = windows.age_s
         self._slopes: dict[tuple[str, int], Floats] = {}
+        self._load_means: dict[int, Floats] = {}
 
     def now(self, channel: str) -> Floats:
         """The channel at the row itself."""
@@ -129,6 +133,11 @@ class Look:
 
     def load_mean(self, over_s: int) -> Floats:
         """Time-weighted mean load; NaN until all of the window but one cadence is known."""
+        if over_s not in self._load_means:
+            self._load_means[over_s] = self._load_mean(over_s)
+        return self._load_means[over_s]
+
+    def _load_mean(self, over_s: int) -> Floats:
         rows = over_s // BUCKET_S + 2
         since, until = (ages[:rows] for ages in self._load_spans)
         weight = np.minimum(until, over_s) - np.minimum(since, over_s)
@@ -139,11 +148,6 @@ class Look:
         enough &= ~np.isnan(load[0])
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(enough, total / known_s, np.nan)
-
-    @cached_property
-    def load_mean_60s(self) -> Floats:
-        """The quantity of the rule `overload`."""
-        return self.load_mean(60)
 
     @cached_property
     def load_held_s(self) -> Floats:
@@ -194,6 +198,24 @@ def _seconds_left(over_s: int) -> Callable[[Look, Floats], Floats]:
         with np.errstate(divide="ignore", invalid="ignore"):
             left = np.minimum(_headroom(look, limit) / slope, _NEVER_S)
         return np.where(np.isnan(slope), np.nan, np.where(slope > 0, left, _NEVER_S))
+
+    return compute
+
+
+def _settling(over_s: int) -> Callable[[Look, Floats], Floats]:
+    """Room left at the horizon if heating goes on slowing down as it has been.
+
+    A body that is heated evenly comes closer to its final temperature by the same share in equal
+    times; the share is what the pace has become of the pace of the `over_s` seconds before.
+    """
+
+    def compute(look: Look, limit: Floats) -> Floats:
+        pace = look.slope("temperature_c", over_s)
+        before = 2 * look.slope("temperature_c", 2 * over_s) - pace
+        slows = (pace > 0) & (before > pace)
+        share = np.divide(pace, before, out=np.ones_like(pace), where=slows)
+        times = sum(share**step for step in range(1, round(HORIZON_S / over_s) + 1))
+        return _headroom(look, limit) - pace * over_s * times
 
     return compute
 
@@ -284,6 +306,15 @@ _HEAT = (
         )
         for over_s in (30, 60, 120)
     ),
+    *(
+        Feature(
+            name=f"settling_{over_s}s",
+            unit="°C",
+            words=f"room left in 120 s as heating slows down over {over_s} s",
+            compute=_settling(over_s),
+        )
+        for over_s in (15, 30, 60)
+    ),
     Feature(
         name="seconds_left_60s",
         unit="s",
@@ -345,7 +376,7 @@ _ROOM = (
         name="load_mean_room",
         unit="%",
         words="mean load below the limit",
-        compute=lambda look, limit: limit - look.load_mean_60s,
+        compute=lambda look, limit: limit - look.load_mean(60),
     ),
     Feature(
         name="load_peak_60s",

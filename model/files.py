@@ -35,6 +35,11 @@ class FittedModel:
     typical: Floats  # [F]: the median of each feature, to explain against
     features: tuple[str, ...]
 
+    @property
+    def least(self) -> float:
+        """The smallest chance that it ever gives."""
+        return float(self.calibration[1, 0])
+
     def probability(self, features: Floats) -> Floats:
         """The calibrated chance of each row of [n, F]."""
         if not len(features):

@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from fleetpulse.errors import ModelError
 from model import explain
-from model.features import FEATURES, HORIZON_S, Look, compute, kind_codes
+from model.features import FEATURES, HORIZON_S, REACH, Look, compute, kind_codes
 from model.files import FittedModel, load
 from model.history import Floats, History, Int64s
 from model.registry import Registry, open_registry
@@ -62,21 +62,23 @@ class FleetPredictor:
         """
         look = Look(self._history.windows(slots, measured_at, values), _codes(kinds))
         features = {rule: compute(look, rule, limits[rule]) for rule in self._models}
-        quantities = {"heat": look.now("temperature_c"), "overload": look.load_mean_60s}
+        quantities = {"heat": look.now("temperature_c"), "overload": look.load_mean(60)}
         needed = {"heat": "temperature_c", "overload": "load_pct"}
         probability, expected_s = {}, {}
         with self._threads.limit(limits=1, user_api="openmp"):
             for rule, model in self._models.items():
                 known = look.known & ~np.isnan(look.now(needed[rule]))
                 over = quantities[rule] >= limits[rule]
-                chance = _chances(model, features[rule], known & ~over)
+                far = quantities[rule] < limits[rule] - REACH[rule]
+                chance = _chances(model, features[rule], known & ~over & ~far)
+                chance[far & known] = model.least
                 chance[over] = 1.0
                 probability[rule] = chance
                 expected_s[rule] = self._seconds(rule, features[rule], chance, over)
         return Scores(
             probability=probability,
             expected_s=expected_s,
-            load_mean_60s=look.load_mean_60s,
+            load_mean_60s=look.load_mean(60),
             features=features,
         )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.features import FEATURES, Look, compute
+from model.features import FEATURES, REACH, Look, compute
 from model.history import Floats, History
 from model.labels import label
 from model.sessions import Sessions
@@ -19,7 +19,6 @@ LIMITS: Mapping[str, tuple[float, ...]] = {
     "heat": tuple(float(limit) for limit in range(50, 100, 5)),
     "overload": (60.0, 70.0, 80.0, 90.0, 95.0, 98.0),
 }
-WITHIN: Mapping[str, float] = {"heat": 25.0, "overload": 100.0}  # farther away is no question
 _AT_ONCE = 20_000
 
 
@@ -57,14 +56,23 @@ def looks(sessions: Sessions) -> Iterator[tuple[NDArray[np.int64], Look]]:
 
 def quantity(rule: str, look: Look) -> Floats:
     """What the rule compares with its limit."""
-    return look.now("temperature_c") if rule == "heat" else look.load_mean_60s
+    return look.now("temperature_c") if rule == "heat" else look.load_mean(60)
 
 
-def ask(sessions: Sessions, rule: str, limits: Sequence[float] | None = None) -> Questions:
-    """Every question of a rule that these sessions answer: rows below a limit that go on."""
+def ask(
+    sessions: Sessions,
+    rule: str,
+    limits: Sequence[float] | None = None,
+    within: float | None = None,
+) -> Questions:
+    """Every question of a rule that these sessions answer: rows below a limit that go on.
+
+    within: only rows that are no farther from the limit.
+    """
+    within = REACH[rule] if within is None else within
     watched = np.concatenate([quantity(rule, look) for _, look in looks(sessions)])
     parts = [
-        _questions(sessions, rule, rows, look, limit, watched)
+        _questions(sessions, rule, rows, look, limit, within, watched)
         for rows, look in looks(sessions)
         for limit in limits or LIMITS[rule]
     ]
@@ -77,10 +85,11 @@ def _questions(
     rows: NDArray[np.int64],
     look: Look,
     limit: float,
+    within: float,
     watched: Floats,
 ) -> Questions:
     answers = label(sessions.slots, sessions.measured_at, watched, limit)
-    near = answers.below & answers.followed & (limit - watched <= WITHIN[rule])
+    near = answers.below & answers.followed & (limit - watched <= within)
     chosen = np.flatnonzero(near[rows])
     features = compute(look, rule, np.full(len(rows), limit))[chosen]
     asked = rows[chosen]

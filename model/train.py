@@ -30,16 +30,16 @@ PRECISION = 0.8  # of the warnings on machines that were not trained on; the thr
 _CALIBRATION_POINTS = 40
 # Small enough for some 2 µs a row on one thread, and too shallow to know boards by heart.
 CHANCE_PARAMETERS: Mapping[str, float | int] = {
-    "max_iter": 120,
+    "max_iter": 150,
     "learning_rate": 0.06,
     "max_leaf_nodes": 15,
     "min_samples_leaf": 100,
     "l2_regularization": 20.0,
-    "max_features": 0.5,
+    "max_features": 0.4,
 }
 SECONDS_PARAMETERS: Mapping[str, float | int | str] = {
     "loss": "squared_error",
-    "max_iter": 60,
+    "max_iter": 40,
     "learning_rate": 0.1,
     "max_leaf_nodes": 15,
     "min_samples_leaf": 100,
