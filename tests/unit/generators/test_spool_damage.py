@@ -1,0 +1,196 @@
+"""A spool that is damaged starts, keeps what can be read, and says what cannot."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fleetpulse.clock import ManualClock
+from generators.spool import SEQ_LEAP, Spool
+from generators.spool_files import UNREADABLE_KEPT
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A spool of ten waiting readings, its agent gone."""
+    spool = opened(tmp_path)
+    for seq in range(1, 11):
+        spool.append(b'{"seq":%d}' % seq)
+    spool.close()
+    return tmp_path
+
+
+def opened(folder: Path) -> Spool:
+    return Spool(folder, 64 * 1024, ManualClock())
+
+
+def segment(folder: Path) -> Path:
+    return sorted(folder.glob("*.readings"))[0]
+
+
+def seqs(spool: Spool) -> list[int]:
+    return [entry.seq for entry in spool.take(1_000_000)]
+
+
+def test_a_truncated_spool_keeps_every_whole_reading(folder: Path) -> None:
+    path = segment(folder)
+    os.truncate(path, path.stat().st_size - 5)
+
+    spool = opened(folder)
+
+    assert seqs(spool) == list(range(1, 10))
+    assert spool.depth == 9
+
+
+def test_it_says_which_file_and_how_much(folder: Path) -> None:
+    path = segment(folder)
+    os.truncate(path, path.stat().st_size - 5)
+
+    spool = opened(folder)
+
+    (sentence,) = spool.damage
+    aside = path.with_name(f"{path.stem}-1.unreadable")
+    assert sentence == (
+        f"{path}: 18 bytes (1 lines) cannot be read; they are set aside in {aside}."
+    )
+    assert aside.stat().st_size == 18
+
+
+def test_one_flipped_bit_costs_one_reading(folder: Path) -> None:
+    path = segment(folder)
+    content = bytearray(path.read_bytes())
+    content[content.index(b'{"seq":5}') + 7] ^= 1  # 5 becomes 4
+    path.write_bytes(content)
+
+    assert seqs(opened(folder)) == [1, 2, 3, 4, 6, 7, 8, 9, 10]
+
+
+def test_noise_in_the_middle_leaves_both_sides(folder: Path) -> None:
+    path = segment(folder)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:3]) + os.urandom(300) + b"\n" + b"".join(lines[3:]))
+
+    assert seqs(opened(folder)) == list(range(1, 11))
+
+
+def test_damage_is_told_once_and_the_spool_goes_on(folder: Path) -> None:
+    path = segment(folder)
+    os.truncate(path, path.stat().st_size - 5)
+    opened(folder).close()
+
+    again = opened(folder)
+    again.append(b"{}")
+
+    assert again.damage == ()
+    assert seqs(again)[:9] == list(range(1, 10))
+    assert len(seqs(again)) == 0
+
+
+def test_after_damage_no_seq_is_used_twice(folder: Path) -> None:
+    path = segment(folder)
+    os.truncate(path, path.stat().st_size - 5)
+
+    assert opened(folder).next_seq >= SEQ_LEAP
+
+
+def test_a_segment_of_noise_is_set_aside_whole(folder: Path) -> None:
+    segment(folder).write_bytes(os.urandom(5000))
+
+    spool = opened(folder)
+
+    assert seqs(spool) == []
+    assert "5000 bytes" in spool.damage[0]
+
+
+def test_readings_out_of_order_are_not_sent(folder: Path) -> None:
+    path = segment(folder)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines) + lines[2])
+
+    spool = opened(folder)
+
+    assert seqs(spool) == list(range(1, 11))
+    assert len(spool.damage) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 8192, b"noise" * 2000])
+def test_without_a_position_everything_is_sent_again_and_seq_goes_on(
+    folder: Path, content: bytes
+) -> None:
+    spool = opened(folder)
+    for seq in seqs(spool):
+        spool.ack(seq)
+    spool.close()
+    (folder / "position").write_bytes(content)
+
+    again = opened(folder)
+
+    assert seqs(again) == list(range(1, 11))
+    assert again.next_seq > 10
+    assert "position cannot be read" in again.damage[0]
+
+
+def test_a_torn_position_leaves_the_one_before(folder: Path) -> None:
+    spool = opened(folder)
+    for seq in seqs(spool)[:4]:
+        spool.ack(seq)
+    spool.settle()
+    for seq in (5, 6):
+        spool.ack(seq)
+    spool.settle()
+    spool.close()
+    content = bytearray((folder / "position").read_bytes())
+    slots = [bytes(content[start : start + 4096]) for start in (0, 4096)]
+    newest = max((0, 1), key=lambda slot: int(slots[slot].split(b" ")[1]))
+    content[newest * 4096 + 20] ^= 0xFF
+    (folder / "position").write_bytes(content)
+
+    again = opened(folder)
+
+    assert again.damage == ()
+    assert seqs(again)[-4:] == [7, 8, 9, 10]
+
+
+def test_a_file_that_is_cut_while_in_use_costs_what_was_cut_and_is_counted(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = opened(folder)
+    os.truncate(segment(folder), 5 * 21)
+
+    kept = seqs(spool)
+
+    assert kept == [1, 2, 3, 4, 5]
+    assert (spool.depth, spool.dropped) == (5, 5)
+    assert "has lost 5 readings while in use" in caplog.text
+
+
+def test_a_file_that_is_removed_while_in_use_does_not_stop_the_agent(folder: Path) -> None:
+    spool = opened(folder)
+    spool.append(b"{}")
+    segment(folder).unlink()
+    seqs(spool)
+
+    spool.append(b'{"after":1}')
+
+    assert [entry.payload for entry in spool.take(10)] == [b'{"after":1}']
+    assert (spool.depth, spool.dropped) == (1, 11)
+
+
+def test_old_damage_does_not_pile_up(folder: Path) -> None:
+    for _ in range(UNREADABLE_KEPT + 3):
+        with segment(folder).open("ab") as file:
+            file.write(b"noise")
+        opened(folder).close()
+
+    assert len(list(folder.glob("*.unreadable"))) == UNREADABLE_KEPT
+
+
+def test_other_files_in_the_folder_are_left_alone(folder: Path) -> None:
+    (folder / "notes.readings").write_text("mine")
+
+    spool = opened(folder)
+
+    assert (folder / "notes.readings").read_text() == "mine"
+    assert spool.damage == ()
