@@ -2,9 +2,9 @@
 
 `python -m benchmarks.stack_cost [--seconds 150]`
 
-CPU is in percent of one core, as the scheduler counts it. Memory is the proportional set size (PSS):
-pages that processes share are counted once over all of them; the resident set (RSS) counts them in
-each.
+CPU is in percent of one core, as the scheduler counts it. Memory is the proportional set size
+(PSS): pages that processes share are counted once over all of them; the resident set (RSS) counts
+them in each.
 """
 
 from __future__ import annotations
