@@ -1,7 +1,6 @@
 """The delivery loop: outbox -> deliveries -> messages.
 
-1. Read what the outbox has got, and a little of what came before: an event is committed a moment
-   after the time it bears.
+1. Read what the outbox has got since we last looked: its moments grow with every save.
 2. Let the policy turn it into deliveries, and store these with the position in the outbox, at once.
 3. Send what is due, and record it at once: a kill between the two is the only way to send twice.
 4. What fails for a while waits, and with it all of that chat, so that news stay in order; what
@@ -12,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -23,13 +22,13 @@ from fleetpulse import policy
 from fleetpulse.alerts import AlertEvent, event_id
 from fleetpulse.clock import Clock
 from fleetpulse.errors import NotifyError, StoreBusy, StoreError
-from fleetpulse.stores.protocols import Chat, Delivery, Heartbeat, Progress, Store, StoredEvent
+from fleetpulse.stores.protocols import Chat, Delivery, Heartbeat, Progress, Store
 
 READER = "telegram"
 PREFIX = "telegram:"  # of the targets that are ours
 POLL_S = 0.5
 BEAT_MS = 10_000
-OVERLAP_MS = 60_000  # how much later than its stored_at an event may be committed
+FIRST_MS = 60_000  # what is stored while everything starts is for the first start's chats too
 PAGE_EVENTS = 1000
 CHARTS_AT_ONCE = 5  # a fleet in trouble gets its words first
 MESSAGES_A_ROUND = 10  # for one chat; then the others, and the outbox, have their turn
@@ -74,7 +73,6 @@ class Delivering:
         self._clock = clock
         self._chart = chart
         self._position: int | None = None  # in the outbox, once we have begun
-        self._planned: dict[str, int] = {}  # event id -> stored_at, of the overlap
         self._held: dict[str, int] = {}  # target -> until when it waits
         self._beaten_at = 0
         self._stop = threading.Event()
@@ -108,40 +106,21 @@ class Delivering:
     def plan_new(self) -> None:
         """Turn the events of the outbox that are new into deliveries."""
         now = self._clock.now_ms()
-        position = self._begin(now) if self._position is None else self._position
-        for page in self._outbox(position - OVERLAP_MS):
-            new = [each for each in page if each.event.event_id not in self._planned]
-            if new:
-                # Not past our own clock: a writer whose clock is ahead must not hide the others.
-                position = max(position, min(new[-1].stored_at, now))
-                deliveries = policy.plan(new, self._chats(), now)
-                self._store.deliveries.plan(READER, deliveries, position)
-                self._planned |= {each.event.event_id: each.stored_at for each in new}
-        self._position = position
-        self._forget_before(position - OVERLAP_MS)
+        if self._position is None:
+            self._position = self._begin(now)
+        while page := self._store.alerts.stored_since(self._position + 1, limit=PAGE_EVENTS):
+            position = page[-1].stored_at
+            self._store.deliveries.plan(READER, policy.plan(page, self._chats(), now), position)
+            self._position = position
 
     def _begin(self, now: int) -> int:
         """Where the last process stopped; in a new store here, for its past is not ours to tell."""
         follow_only(self._store, self._listed, now)
         position = self._store.deliveries.position(READER)
         if position == 0:
-            self._store.deliveries.plan(READER, [], now)
-        return position or now
-
-    def _outbox(self, since: int) -> Iterator[Sequence[StoredEvent]]:
-        """Pages of all events stored at or after `since`; each begins where the last one ended."""
-        limit = PAGE_EVENTS
-        while True:
-            page = self._store.alerts.stored_since(since, limit=limit)
-            yield page
-            if len(page) < limit:
-                return
-            if page[-1].stored_at == since:  # more of one moment than a page holds
-                limit *= 2
-            since = page[-1].stored_at
-
-    def _forget_before(self, stored_at: int) -> None:
-        self._planned = {name: at for name, at in self._planned.items() if at >= stored_at}
+            position = now - FIRST_MS
+            self._store.deliveries.plan(READER, [], position)
+        return position
 
     def _chats(self) -> Sequence[Chat]:
         return [chat for chat in self._store.chats.active() if chat.chat_id.startswith(PREFIX)]
@@ -328,12 +307,9 @@ def follow(store: Store, target: str, title: str, now_ms: int) -> None:
 
 
 def follow_only(store: Store, listed: Sequence[str], now_ms: int) -> None:
-    """Tell exactly the listed targets of what is stored from now on.
-
-    An event that is being stored while the bot starts is for them as well.
-    """
+    """Tell exactly the listed targets of what is stored from now on, and in the last minute."""
     for chat in store.chats.active():
         if chat.chat_id.startswith(PREFIX) and chat.chat_id not in listed:
             store.chats.put(msgspec.structs.replace(chat, active=False))
     for target in listed:
-        follow(store, target, "", now_ms - OVERLAP_MS)
+        follow(store, target, "", now_ms - FIRST_MS)

@@ -70,7 +70,7 @@ class TelegramSender:
         try:
             return str((await self._put(chat_id, post)).message_id)
         except TelegramError as problem:
-            raise refusal(problem) from None  # InvalidToken bears the token
+            raise refusal(problem) from problem
 
     async def put_patiently(self, chat_id: str, post: Post) -> None:
         """An answer: tried a few times, since nothing keeps it. Raises NotifyError."""

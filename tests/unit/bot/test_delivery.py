@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import delivery, messages
-from bot.delivery import CHARTS_AT_ONCE, MESSAGES_A_ROUND, OVERLAP_MS, Delivering
+from bot.delivery import CHARTS_AT_ONCE, FIRST_MS, MESSAGES_A_ROUND, Delivering
 from bot.messages import Post
 from fleetpulse.alerts import AlertEvent, State
 from fleetpulse.clock import ManualClock
@@ -140,7 +140,7 @@ def test_what_happened_while_no_bot_ran_is_told_when_one_runs(bench: Bench) -> N
 def test_a_new_store_begins_with_now_and_not_with_its_past() -> None:
     bench = Bench()
     bench.happen(an_event(device_id="long-ago"))
-    bench.clock.advance(OVERLAP_MS / 1000 + 1)
+    bench.clock.advance(FIRST_MS / 1000 + 1)
     bench.happen(an_event(device_id="just-now", at=bench.clock.now_ms()))
 
     bench.later(1)
@@ -278,6 +278,25 @@ def test_while_a_chat_waits_its_later_news_wait_behind(bench: Bench) -> None:
         "will soon be stressed",
         "is stressed",
         "has recovered",
+    ]
+
+
+def test_a_restart_keeps_news_that_wait_in_order(bench: Bench) -> None:
+    soon, stressed, _ = an_episode(at=NOON)
+    bench.sender.refusals["1"] = NotifyError("slow down", retry_after_s=30)
+    bench.happen(soon, stressed)
+    bench.later(0)
+    bench.sender.refusals.clear()
+
+    bench.start()
+    bench.later(10)
+    before = list(bench.sender.texts())
+    bench.later(25)
+
+    assert before == []
+    assert [words_of(text) for text in bench.sender.texts()] == [
+        "will soon be stressed",
+        "is stressed",
     ]
 
 
@@ -422,11 +441,13 @@ def test_an_event_that_is_no_longer_stored_is_given_up(
     assert bench.delivery_of(an_event()).progress is Progress.FAILED
 
 
-def test_more_events_of_one_moment_than_a_page_holds_are_all_planned(
+def test_more_events_than_a_page_holds_are_all_planned(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "PAGE_EVENTS", 2)
-    bench.happen(*(an_event(device_id=f"pi-{n}", at=NOON) for n in range(7)))
+    bench.happen(*(an_event(device_id=f"pi-{n}", at=NOON) for n in range(3)))
+    for number in range(3, 7):
+        bench.happen(an_event(device_id=f"pi-{number}", at=NOON))
 
     bench.later(1)
 
