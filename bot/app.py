@@ -168,21 +168,13 @@ class ChatBot:
         if query:
             with suppress(TelegramError):  # it only ends the button's waiting sign
                 await query.answer()
-        if chat is None or not text or not self._is_for_us(chat, text, update):
+        if chat is None or not text or not is_for_us(chat.type, text, update.get_bot().username):
             return
         post = await asyncio.to_thread(self._answer, chat.id, chat.effective_name or "", text)
         try:
             await self._sender.put_patiently(str(chat.id), post)
         except NotifyError as problem:
             log.warning("chat=%s got no answer: %s", chat.id, problem)
-
-    def _is_for_us(self, chat: Chat, text: str, update: Update) -> bool:
-        """In a group people talk to each other, and to other bots."""
-        if chat.type == Chat.PRIVATE:
-            return True
-        _, _, addressee = text.split()[0].partition("@")
-        name = update.get_bot().username
-        return text.startswith("/") and addressee.lower() in ("", name.lower())
 
     def _answer(self, chat_id: int, title: str, text: str) -> Post:
         if chat_id not in self._listed:
@@ -226,6 +218,16 @@ def _request(address: Address, *, connections: int) -> HTTPXRequest:
         read_timeout=READ_S,
         httpx_kwargs=local if address.is_local else {},
     )
+
+
+def is_for_us(chat_type: str, text: str, our_name: str) -> bool:
+    """Whether a text is for this bot: in a group people talk to each other, and to other bots."""
+    if chat_type == Chat.PRIVATE:
+        return True
+    if not text.startswith("/"):
+        return False
+    addressee = text.split()[0].partition("@")[2].lower()
+    return addressee in ("", our_name.lower())
 
 
 async def _before(stop: asyncio.Event, work: Awaitable[None]) -> bool:

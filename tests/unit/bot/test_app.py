@@ -14,7 +14,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from bot.addressing import Address
-from bot.app import ChatBot
+from bot.app import ChatBot, is_for_us
 from bot.delivery import Delivering
 from bot.simulator import LOCAL_CHAT_ID, LOCAL_TOKEN
 from bot.simulator.app import create_bot_api
@@ -215,3 +215,19 @@ def test_delivering_that_breaks_ends_the_bot(
 
     with pytest.raises(FleetpulseError, match="Delivering stopped"):
         asyncio.run(chatting.bot().serve(asyncio.Event()))
+
+
+@pytest.mark.parametrize(
+    ("chat_type", "text", "ours"),
+    [
+        ("private", "hello", True),
+        ("group", "hello", False),
+        ("supergroup", "/devices", True),
+        ("group", "/devices@Our_Bot now", True),
+        ("group", "/devices@other_bot", False),
+    ],
+)
+def test_in_a_group_only_commands_to_this_bot_are_for_it(
+    chat_type: str, text: str, ours: bool
+) -> None:
+    assert is_for_us(chat_type, text, "our_bot") is ours
