@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -117,7 +116,7 @@ class FakeBroker:
         return self.clients[-1]
 
     @property
-    def seqs(self) -> Sequence[int]:
+    def seqs(self) -> list[int]:
         """The seqs of the records, as they arrived; they are `{"seq":N}` or the like."""
         return [
             int(record.split(b'"seq":')[1].split(b",")[0].strip(b"}")) for record in self.records
