@@ -27,6 +27,7 @@ from fleetpulse.alerts import (
 )
 from fleetpulse.errors import InvalidRule, StoreError, UnknownDevice, UnknownRule
 from fleetpulse.stores.protocols import Alert, Device, Store, StoredReading
+from fleetpulse.telemetry import CHANNEL, Unit
 
 SILENT_MS = 60_000  # without news for so long nothing is known of a device
 RECENT_MS = 24 * 3_600_000  # alerts that are over are listed for so long
@@ -42,6 +43,7 @@ IS = {
     Status.SOON: "will soon be stressed",
     Status.STRESSED: "is stressed",
 }
+_AT_A_GLANCE = {"temperature_c": "{}", "power_w": "{}", "load_pct": "load {}"}
 _NUMBER = re.compile(r"([+-]?\d+(?:[.,]\d+)?)\s*(?:°|°?C|%|V)?", re.IGNORECASE | re.ASCII)
 
 log = logging.getLogger(__name__)
@@ -238,9 +240,9 @@ def _device_line(device: Device, reading: StoredReading | None, now_ms: int) -> 
         return ", ".join([*words, "no reading yet"])
     if now is not Status.UNKNOWN:
         words += [
-            quantity(value, channel.unit)
-            for channel, value in reading.channels()[:3]  # temperature, power, load
-            if value is not None
+            words_for.format(quantity(value, CHANNEL[name].unit))
+            for name, words_for in _AT_A_GLANCE.items()
+            if (value := getattr(reading, name)) is not None
         ]
         words += _chance(reading)
     return ", ".join([*words, ago(reading.measured_at, now_ms)])
@@ -291,7 +293,7 @@ def _limits(store: Store, device: Device) -> list[str]:
 
 def _limit_words(value: float, unit: str) -> str:
     # A flag's limit is a number all the same: people type it.
-    return f"{value:g} ({unit})" if unit == "0 or 1" else quantity(value, unit)
+    return f"{value:g} ({unit})" if unit == Unit.FLAG else quantity(value, unit)
 
 
 def _alert_line(alert: Alert, now_ms: int) -> str:

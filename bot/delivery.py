@@ -26,7 +26,7 @@ from fleetpulse.stores.protocols import Chat, Delivery, Heartbeat, Progress, Sto
 
 READER = "telegram"
 PREFIX = "telegram:"  # of the targets that are ours
-POLL_S = 0.5
+POLL_S = 0.3
 BEAT_MS = 10_000
 FIRST_MS = 60_000  # what is stored while everything starts is for the first start's chats too
 PAGE_EVENTS = 1000

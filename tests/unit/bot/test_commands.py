@@ -85,7 +85,10 @@ def test_wrong_words_are_answered_with_the_right_ones(store: Store, text: str, u
 
 
 def test_devices_are_listed_with_their_state_values_and_age(store: Store) -> None:
-    assert ask(store, "/devices") == "1 device\n🟢 <b>pi-1</b> ok, 51.5 °C, 20 %, risk 2 %, 5 s ago"
+    assert (
+        ask(store, "/devices")
+        == "1 device\n🟢 <b>pi-1</b> ok, 51.5 °C, load 20 %, risk 2 %, 5 s ago"
+    )
 
 
 def test_devices_are_listed_worst_first_with_a_button_each(store: Store) -> None:

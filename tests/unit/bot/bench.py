@@ -1,0 +1,83 @@
+"""A bench to deliver on: a store, a chat application and a clock; processes come and go."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from bot.delivery import Delivering
+from bot.messages import Post
+from fleetpulse.alerts import AlertEvent
+from fleetpulse.clock import ManualClock
+from fleetpulse.errors import NotifyError
+from fleetpulse.stores.memory import MemoryStore
+from fleetpulse.stores.protocols import Delivery, Store
+from tests.contracts.builders import NOON, told
+
+ADA, BOB = "telegram:1", "telegram:2"
+PNG = b"a picture"
+
+
+def words_of(text: str) -> str:
+    """What the first line says of the device."""
+    return text.splitlines()[0].split("</b> ")[1]
+
+
+class FakeSender:
+    """Keeps what it is given; refuses when it is told to."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, Post]] = []
+        self.refusals: dict[str, NotifyError] = {}  # by chat id
+        self.tries = 0
+        self._lock = threading.Lock()
+
+    def send(self, chat_id: str, post: Post) -> str:
+        with self._lock:
+            self.tries += 1
+            if chat_id in self.refusals:
+                raise self.refusals[chat_id]
+            self.sent.append((chat_id, post))
+            return str(len(self.sent))
+
+    def texts(self, chat_id: str = "1") -> list[str]:
+        """What this chat has read."""
+        return [post.text for chat, post in self.sent if chat == chat_id]
+
+
+class Bench:
+    """A store, a chat application and a clock; processes come and go."""
+
+    def __init__(self, *, listed: Sequence[str] = (ADA,)) -> None:
+        self.store: Store = MemoryStore()
+        self.sender = FakeSender()
+        self.clock = ManualClock(NOON)
+        self.listed = listed
+        self.charted: list[str] = []
+        self.start()
+
+    def start(self) -> None:
+        """A new process: it knows only what is stored."""
+        self.process = Delivering(
+            store=self.store,
+            sender=self.sender,
+            clock=self.clock,
+            chart=self.chart,
+            listed=self.listed,
+        )
+
+    def chart(self, _store: Store, event: AlertEvent) -> bytes | None:
+        self.charted.append(event.event_id)
+        return PNG
+
+    def happen(self, *events: AlertEvent, late_s: float = 0) -> None:
+        """Events are stored, `late_s` after the time that the outbox has for them."""
+        self.store.save(told(*events, stored_at=self.clock.now_ms() - round(late_s * 1000)))
+
+    def later(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.process.step()
+
+    def delivery_of(self, event: AlertEvent, target: str = ADA) -> Delivery:
+        of_event = self.store.deliveries.of_event(event.event_id)
+        return next(each for each in of_event if each.target == target)

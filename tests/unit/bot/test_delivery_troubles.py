@@ -1,0 +1,235 @@
+"""What fails between the outbox and a chat, and what comes of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from bot import messages
+from bot.messages import Post
+from fleetpulse.alerts import AlertEvent
+from fleetpulse.errors import NotifyError, StoreBusy
+from fleetpulse.stores.protocols import Delivery, Progress, Store
+from tests.contracts.builders import NOON, SECOND, an_episode, an_event
+from tests.unit.bot.bench import ADA, BOB, Bench, words_of
+
+
+def test_a_night_without_a_network_ends_in_one_summary_too(bench: Bench) -> None:
+    bench.sender.refusals["1"] = NotifyError("no network")
+    bench.happen(*an_episode(at=NOON))
+    for _ in range(200):
+        bench.later(10)
+    bench.sender.refusals.clear()
+
+    bench.later(60)
+    bench.later(60)
+
+    (text,) = bench.sender.texts()
+    assert "3 events" in text
+
+
+def test_a_kill_between_sending_and_recording_repeats_that_one_message_only(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.happen(*an_episode(at=NOON - 240 * SECOND))
+
+    class Killed(BaseException):
+        pass
+
+    def killed(_delivery: Delivery) -> None:
+        raise Killed
+
+    with monkeypatch.context() as broken:
+        broken.setattr(bench.store.deliveries, "update", killed)
+        with pytest.raises(Killed):
+            bench.later(1)
+    bench.start()
+    bench.later(1)
+
+    assert [words_of(text) for text in bench.sender.texts()] == [
+        "will soon be stressed",
+        "will soon be stressed",
+        "is stressed",
+        "has recovered",
+    ]
+
+
+def test_a_store_that_cannot_record_is_asked_again_and_nothing_is_sent_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = bench.store.deliveries.update
+    failures = [StoreBusy("busy"), StoreBusy("busy")]
+
+    def update(delivery: Delivery) -> None:
+        if failures:
+            raise failures.pop()
+        really(delivery)
+
+    monkeypatch.setattr(bench.store.deliveries, "update", update)
+    event = an_event()
+    bench.happen(event)
+
+    bench.later(1)
+    bench.later(1)
+
+    assert len(bench.sender.sent) == 1
+    assert bench.delivery_of(event).progress is Progress.SENT
+
+
+def test_a_busy_store_is_waited_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = threading.Event()
+    looks: list[int] = []
+
+    def stored_since(_since: int, *, limit: int) -> Sequence[object]:
+        looks.append(bench.clock.now_ms())
+        if len(looks) == 3:
+            stop.set()
+        raise StoreBusy("busy", retry_after_s=7)
+
+    monkeypatch.setattr(bench.store.alerts, "stored_since", stored_since)
+
+    bench.process.run(stop)
+
+    assert looks == [NOON, NOON + 7_000, NOON + 14_000]
+
+
+def test_a_chat_that_must_wait_waits_as_long_as_it_is_told_and_alone() -> None:
+    bench = Bench(listed=[ADA, BOB])
+    bench.process.step()
+    bench.sender.refusals["1"] = NotifyError("slow down", retry_after_s=30)
+    bench.happen(an_event(at=NOON))
+    bench.later(0)
+    bench.sender.refusals.clear()
+
+    bench.later(29)
+    before = list(bench.sender.texts("1"))
+    bench.later(2)
+
+    assert before == []
+    assert len(bench.sender.texts("1")) == 1
+    assert len(bench.sender.texts("2")) == 1
+
+
+def test_while_a_chat_waits_its_later_news_wait_behind(bench: Bench) -> None:
+    soon, stressed, recovered = an_episode(at=NOON)
+    bench.sender.refusals["1"] = NotifyError("slow down", retry_after_s=30)
+    bench.happen(soon, stressed)
+    bench.later(0)
+    bench.sender.refusals.clear()
+    bench.happen(recovered)
+
+    bench.later(10)
+    bench.later(10)
+    tries = bench.sender.tries
+    bench.later(15)
+
+    assert tries == 1
+    assert [words_of(text) for text in bench.sender.texts()] == [
+        "will soon be stressed",
+        "is stressed",
+        "has recovered",
+    ]
+
+
+def test_a_restart_keeps_news_that_wait_in_order(bench: Bench) -> None:
+    soon, stressed, _ = an_episode(at=NOON)
+    bench.sender.refusals["1"] = NotifyError("slow down", retry_after_s=30)
+    bench.happen(soon, stressed)
+    bench.later(0)
+    bench.sender.refusals.clear()
+
+    bench.start()
+    bench.later(10)
+    before = list(bench.sender.texts())
+    bench.later(25)
+
+    assert before == []
+    assert [words_of(text) for text in bench.sender.texts()] == [
+        "will soon be stressed",
+        "is stressed",
+    ]
+
+
+def test_what_fails_for_a_while_is_tried_less_and_less_often(bench: Bench) -> None:
+    bench.sender.refusals["1"] = NotifyError("no network")
+    bench.happen(an_event(at=NOON))
+    tried_at = []
+
+    for second in range(200):
+        before = bench.sender.tries
+        bench.later(1)
+        if bench.sender.tries > before:
+            tried_at.append(second)
+
+    pauses = [later - earlier for earlier, later in zip(tried_at, tried_at[1:], strict=False)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] == 2
+    assert pauses[-1] == 60
+
+
+def test_a_chat_that_is_gone_is_told_nothing_more() -> None:
+    bench = Bench(listed=[ADA, BOB])
+    bench.process.step()
+    bench.sender.refusals["1"] = NotifyError("blocked by the user", permanent=True)
+    soon, stressed, _ = an_episode(at=NOON)
+    bench.happen(soon, stressed)
+    bench.later(1)
+
+    bench.happen(an_event(device_id="pi-2", at=NOON))
+    bench.later(1)
+
+    assert bench.sender.texts("1") == []
+    assert len(bench.sender.texts("2")) == 3
+    assert bench.sender.tries == 4
+    assert bench.delivery_of(soon).error == "blocked by the user"
+    assert bench.delivery_of(stressed).progress is Progress.FAILED
+    assert [chat.chat_id for chat in bench.store.chats.active()] == [BOB]
+
+
+def test_a_chart_that_cannot_be_drawn_does_not_cost_the_words(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_store: Store, _event: AlertEvent) -> bytes:
+        raise ValueError("no font")
+
+    monkeypatch.setattr(bench, "chart", broken)
+    bench.start()
+    bench.happen(an_event())
+
+    bench.later(1)
+
+    ((_, post),) = bench.sender.sent
+    assert "will soon be stressed" in post.text
+    assert post.photo is None
+
+
+def test_an_event_that_cannot_be_told_does_not_silence_the_others(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def alert_post(event: AlertEvent, began: AlertEvent | None, now_ms: int) -> Post:
+        if event.device_id == "pi-1":
+            raise ValueError("strange")
+        return messages.alert_post(event, began, now_ms)
+
+    monkeypatch.setattr("bot.delivery.alert_post", alert_post)
+    bench.happen(an_event(), an_event(device_id="pi-2"))
+
+    bench.later(1)
+    bench.later(1)
+
+    assert len(bench.sender.sent) == 1
+    assert bench.delivery_of(an_event()).progress is Progress.FAILED
+
+
+def test_an_event_that_is_no_longer_stored_is_given_up(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.happen(an_event())
+    monkeypatch.setattr(bench.store.alerts, "event", lambda _name: None)
+
+    bench.later(1)
+
+    assert bench.sender.sent == []
+    assert bench.delivery_of(an_event()).progress is Progress.FAILED
