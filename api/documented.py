@@ -35,6 +35,13 @@ _ALWAYS = {
     500: "A bug; the server's log says what happened",
     503: "The store does not answer, or asks for time (then with Retry-After)",
 }
+DEVICE_IN_PATH = {
+    "device_id": {
+        "in": "path",
+        "description": "Name of the device",
+        "pattern": "^[A-Za-z0-9._-]{1,64}$",
+    }
+}
 UNKNOWN_DEVICE = {404: "No reading of this device was ever stored"}
 
 

@@ -9,7 +9,7 @@ from flask_restx import Model, Namespace, Resource, fields
 
 from api import pages, query
 from api.devices_known import known_device
-from api.documented import UNKNOWN_DEVICE, documented, page_model, with_models
+from api.documented import DEVICE_IN_PATH, UNKNOWN_DEVICE, documented, page_model, with_models
 from api.fields import MaybeNested, count, moment, number, texts, words
 from api.parts import now_ms, parts, store
 from api.presence import DAY_MS, views_of
@@ -103,6 +103,7 @@ class Devices(Resource):
 
 
 @devices.route("/<string:device_id>")
+@devices.doc(params=DEVICE_IN_PATH)
 class OneDevice(Resource):
     """One device."""
 

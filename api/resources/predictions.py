@@ -9,7 +9,7 @@ from flask_restx import Model, Namespace, Resource
 
 from api import pages, query
 from api.devices_known import known_device
-from api.documented import UNKNOWN_DEVICE, documented, page_model, with_models
+from api.documented import DEVICE_IN_PATH, UNKNOWN_DEVICE, documented, page_model, with_models
 from api.resources.readings import PREDICTION_FIELDS, key_of, readings_asked
 from fleetpulse.stores.protocols import StoredReading
 
@@ -26,6 +26,7 @@ PARAMETERS = (query.SINCE, query.UNTIL, query.ORDER, query.LIMIT, query.CURSOR)
 
 
 @predictions.route("/<string:device_id>/predictions")
+@predictions.doc(params=DEVICE_IN_PATH)
 class Predictions(Resource):
     """The predictions of a device."""
 

@@ -10,7 +10,7 @@ from flask_restx import Model, Namespace, Resource, fields
 
 from api import pages, query
 from api.devices_known import known_device
-from api.documented import UNKNOWN_DEVICE, documented, page_model, with_models
+from api.documented import DEVICE_IN_PATH, UNKNOWN_DEVICE, documented, page_model, with_models
 from api.fields import channel_fields, count, moment, number, texts, words
 from api.parts import store
 from fleetpulse.alerts import Status
@@ -61,6 +61,7 @@ PARAMETERS = (
 
 
 @readings.route("/<string:device_id>/readings")
+@readings.doc(params=DEVICE_IN_PATH)
 class Readings(Resource):
     """The readings of a device."""
 

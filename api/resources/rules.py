@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadRequest
 
 from api import pages, query
 from api.devices_known import known_device
-from api.documented import UNKNOWN_DEVICE, documented, page_model, with_models
+from api.documented import DEVICE_IN_PATH, UNKNOWN_DEVICE, documented, page_model, with_models
 from api.fields import (
     MaybeFloat,
     MaybeString,
@@ -109,6 +109,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 @rules.route("/<string:device_id>/rules")
+@rules.doc(params=DEVICE_IN_PATH)
 class Rules(Resource):
     """The rules of a device."""
 

@@ -3,7 +3,7 @@
 import { alertList } from "./alerts.js";
 import { Chart, limitOf } from "./chart.js";
 import { element, keyed, setClass, setText } from "./dom.js";
-import { ago, amount, unitAfter } from "./format.js";
+import { ago, amount, span, unitAfter } from "./format.js";
 import * as rest from "./rest.js";
 import { STATUSES, probabilityBar, statusPill } from "./status.js";
 
@@ -197,9 +197,9 @@ function deviceRow(channels) {
       const href = `/devices/${encodeURIComponent(device.device_id)}`;
       if (name.getAttribute("href") !== href) name.href = href;
       setText(kind, device.kind);
-      setText(why, device.clock_note ?? device.causes.join("; "));
+      setText(why, device.clock_note ?? outlook(device));
       why.hidden = !why.textContent;
-      setClass(node, `is-${device.status}`);
+      setClass(node, `is-${device.status}${why.hidden ? "" : " has-why"}`);
       pill.update(device.status);
       bar.update(device);
       for (const cell of cells) cell.update(device.latest);
@@ -208,6 +208,12 @@ function deviceRow(channels) {
       if (!node.hidden) setText(age, ago(lastSeen, nowMs));
     },
   };
+}
+
+/** What is coming and why, in a line; empty for most. */
+function outlook({ status, expected_s: expected, causes }) {
+  const when = status === "soon" && expected !== null ? [`expected in ${span(expected)}`] : [];
+  return [...when, ...causes].join("; ");
 }
 
 function channelCell(channel) {

@@ -34,8 +34,14 @@ export function span(seconds) {
   return `${Math.floor(whole / 86400)} d`;
 }
 
+/** How long ago that was, in its largest unit. */
 export function ago(ms, nowMs) {
-  return ms === null ? "never" : `${span((nowMs - ms) / 1000)} ago`;
+  if (ms === null) return "never";
+  const seconds = Math.max(0, Math.round((nowMs - ms) / 1000));
+  const [size, unit] = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]].find(
+    ([size]) => seconds >= size || size === 1,
+  );
+  return `${Math.floor(seconds / size)} ${unit} ago`;
 }
 
 const pad = (number) => String(number).padStart(2, "0");

@@ -1,7 +1,7 @@
 // How a device is, in a colour and a word, and how likely stress is.
 
 import { element, setClass, setText } from "./dom.js";
-import { percent, span } from "./format.js";
+import { percent } from "./format.js";
 
 export const STATUSES = ["stressed", "soon", "unknown", "ok"];
 
@@ -39,7 +39,7 @@ export function statePill() {
   };
 }
 
-/** A bar as long as the probability, with the number and, when stress is near, the time left. */
+/** A bar as long as the probability, with the number. */
 export function probabilityBar() {
   const fill = element("span", { className: "fill" });
   const text = element("span", { className: "number" });
@@ -51,12 +51,11 @@ export function probabilityBar() {
   );
   return {
     node,
-    update({ probability, expected_s: expected, status }) {
+    update({ probability, status }) {
       const width = `${Math.round(100 * (probability ?? 0))}%`;
       if (fill.style.width !== width) fill.style.width = width;
       setClass(fill, `fill is-${status}`);
-      const near = status === "soon" && expected !== null;
-      setText(text, near ? `${percent(probability)} in ${span(expected)}` : percent(probability));
+      setText(text, percent(probability));
     },
   };
 }

@@ -1,0 +1,60 @@
+"""How the process starts, and why it does not."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from api.__main__ import main
+from api.server import listen
+from fleetpulse.errors import StartError
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "fleet.example"])  # noqa: S104
+def test_an_address_that_others_can_reach_is_refused(
+    host: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["--host", host])
+
+    assert code == 2
+    assert host in capsys.readouterr().err
+
+
+def test_a_taken_port_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLEETPULSE_DATA", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code = main(["--port", str(port)])
+
+    error = capsys.readouterr().err
+    assert code == 1
+    assert f"Port {port}" in error
+    assert "--port" in error
+    assert error.count("\n") == 1
+
+
+def test_a_free_port_is_listened_on() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.getsockname()[1] > 0
+
+
+def test_an_address_that_is_not_of_this_machine_cannot_be_had() -> None:
+    with pytest.raises(StartError, match="192\\.0\\.2\\.1"):
+        listen("192.0.2.1", 8000)
+
+
+def test_the_api_carries_neither_numpy_nor_a_broker() -> None:
+    heavy = "numpy", "sklearn", "confluent_kafka", "matplotlib", "uplot"
+    program = f"import sys, api.__main__; print([m for m in {heavy!r} if m in sys.modules])"
+
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert found.stdout.strip() == "[]"
