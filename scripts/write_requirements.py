@@ -5,7 +5,7 @@ usage: python -m scripts.write_requirements   (in an environment with `.[all,tes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -20,21 +20,23 @@ HEADER = """\
 SEED = "setuptools"  # the virtual environment brings its own, which suits its Python
 
 
-def pins(package: str, extras: frozenset[str]) -> dict[str, str]:
-    """Name -> installed version of everything that `package` with these extras needs."""
+def pins(wanted: Iterable[Requirement]) -> dict[str, str]:
+    """Name -> installed version of these packages and of everything that they need.
+
+    Raises PackageNotFoundError for one that is not installed.
+    """
     found: dict[str, str] = {}
-    waiting = [(package, extras)]
+    waiting = list(wanted)
     seen = set()
     while waiting:
-        name, wanted = waiting.pop()
-        if (name, wanted) in seen:
-            continue
-        seen.add((name, wanted))
-        for need in needs_of(name, wanted):
-            needed = canonicalize_name(need.name)
-            found[needed] = distribution(needed).version
-            waiting.append((needed, frozenset(need.extras)))
-    return {name: found[name] for name in found.keys() - {canonicalize_name(package), SEED}}
+        need = waiting.pop()
+        name, extras = canonicalize_name(need.name), frozenset(need.extras)
+        if (name, extras) not in seen:
+            seen.add((name, extras))
+            found[name] = distribution(name).version
+            waiting.extend(needs_of(name, extras))
+    found.pop(SEED, None)
+    return found
 
 
 def needs_of(package: str, extras: frozenset[str]) -> Iterator[Requirement]:
@@ -49,10 +51,11 @@ def needs_of(package: str, extras: frozenset[str]) -> Iterator[Requirement]:
 
 def main() -> int:
     try:
-        found = pins("fleetpulse", frozenset({"all", "test"}))
+        found = pins([Requirement("fleetpulse[all,test]")])
     except PackageNotFoundError as problem:
         print(f"{problem.name} is not installed here: pip install -e '.[all,test]' first.")
         return 1
+    del found["fleetpulse"]
     lines = [f"{name}=={version}\n" for name, version in sorted(found.items())]
     (ROOT / "requirements.txt").write_text(HEADER + "".join(lines))
     print(f"requirements.txt: {len(lines)} packages")

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 import sys
 from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from scripts.write_requirements import pins as pins_of
+
 ROOT = Path(__file__).resolve().parents[2]
+OURS = {"fleetpulse", "generators", "consumer", "model", "api", "bot"}
+PROCESSES = {
+    "generators": "agent",
+    "consumer": "consumer",
+    "model": "consumer",
+    "api": "api",
+    "bot": "bot",
+    "fleetpulse": "all",
+}
 NOT_INSTALLED = {"tests", "benchmarks", "scripts"}
 
 
@@ -92,6 +106,33 @@ def test_everything_that_setup_asks_for_is_pinned_to_a_version_that_it_allows() 
 
     for need in map(Requirement, needs):
         assert need.specifier.contains(pins()[canonicalize_name(need.name)]), need
+
+
+@pytest.mark.parametrize(("folder", "extra"), PROCESSES.items())
+def test_a_process_imports_only_what_its_extra_installs(folder: str, extra: str) -> None:
+    needs = [*packaging()["install_requires"], *packaging()["extras_require"][extra]]
+    installed = pins_of(Requirement(need) for need in needs)
+    distributions = packages_distributions()
+
+    missing = {
+        module
+        for module in imported_by_files_of(ROOT / folder) - sys.stdlib_module_names - OURS
+        if not {canonicalize_name(name) for name in distributions.get(module, ())} & set(installed)
+    }
+
+    assert not missing
+
+
+def imported_by_files_of(folder: Path) -> set[str]:
+    """The top-level names of every module that a package imports."""
+    found = set()
+    for file in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.split(".")[0])
+    return found
 
 
 def test_all_is_what_every_process_needs() -> None:
