@@ -23,7 +23,7 @@ function open(path) {
   page?.close();
   page = pageAt(path);
   document.title = page.title;
-  view.replaceChildren(page.node);
+  show(page.node);
   refresh();
 }
 
@@ -36,20 +36,30 @@ async function refresh() {
     if (mine !== round) return;
     offsetMs = serverMs - Date.now();
     pause = page.pauseMs;
+    show(page.node);
     say("live", "live");
   } catch (problem) {
     if (mine !== round) return;
-    if (problem instanceof Refused && problem.status === 404) {
-      view.replaceChildren(element("p", { className: "notice" }, problem.message));
-      say("live", "live");
-      return;
-    }
-    const refused = problem instanceof Refused;
-    say("lost", refused ? `${problem.message} Trying again.` : "connection lost, trying again");
-    if (!refused) console.warn(problem);
+    fail(problem);
   }
   page.tick(Date.now() + offsetMs);
   if (!document.hidden) timer = setTimeout(refresh, pause);
+}
+
+function show(node) {
+  if (view.firstChild !== node) view.replaceChildren(node);
+}
+
+function fail(problem) {
+  if (problem instanceof Refused && problem.status === 404) {
+    show(element("p", { className: "notice" }, problem.message));
+    say("live", "live");
+  } else if (problem instanceof Refused) {
+    say("lost", `${problem.message} Trying again.`);
+  } else {
+    say("lost", "connection lost, trying again");
+    console.warn(problem);
+  }
 }
 
 function say(state, text) {

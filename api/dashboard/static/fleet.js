@@ -233,6 +233,11 @@ function channelCell(channel) {
   };
 }
 
+/** A handler that lets one kind of error pass: one chart that fails takes no other with it. */
+const only = (kind) => (problem) => {
+  if (!(problem instanceof kind)) throw problem;
+};
+
 /** Live charts of the devices that need it most. */
 function chartPanels() {
   const node = element("div", { className: "charts" });
@@ -244,7 +249,7 @@ function chartPanels() {
       // By name: a chart that changes its place cannot be followed.
       worst.sort((one, other) => one.device_id.localeCompare(other.device_id));
       keyed(node, rows, worst, (device) => device.device_id, (device) => chartPanel(device));
-      await Promise.all(worst.map((device) => rows.get(device.device_id).refresh(device, fleet)));
+      await Promise.all(worst.map((device) => rows.get(device.device_id).refresh(device, fleet).catch(only(rest.Refused))));
     },
     close() {
       for (const row of rows.values()) row.close();

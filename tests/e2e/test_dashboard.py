@@ -1,0 +1,272 @@
+"""The dashboard in a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from api import create_app
+from fleetpulse.alerts import State, Status
+from fleetpulse.clock import SystemClock
+from fleetpulse.stores.memory import MemoryStore
+from tests.unit.api.builders import CARD, FakeRegistry, save_event, save_reading
+
+pytestmark = pytest.mark.integration
+
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+EVIL = '<img src=x onerror="document.title=1">'
+PATIENCE_MS = 15_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        reason = "Chromium is missing; install it (Debian: apt-get install chromium)."
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+class Site:
+    """The API on a free port, which can go away and come back."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._app = create_app(store, FakeRegistry([CARD]), clock=SystemClock(), chat_url="/chat")
+        self._server: BaseWSGIServer
+        self._port = 0
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Answer, on the same port as before."""
+        self._server = make_server("127.0.0.1", self._port, self._app, threaded=True)
+        self._port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        """Answer no more."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def site(store: MemoryStore) -> Iterator[Site]:
+    found = Site(store)
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def page(browser: Browser, site: Site) -> Iterator[Page]:
+    """A page whose script may fail nowhere and ask nobody else."""
+    problems: list[str] = []
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    found = context.new_page()
+    found.set_default_timeout(PATIENCE_MS)
+    found.on("pageerror", lambda error: problems.append(str(error)))
+    found.on(
+        "request",
+        lambda request: None if request.url.startswith(site.url) else problems.append(request.url),
+    )
+    found.on(
+        "console",
+        lambda said: problems.append(said.text) if "Content Security" in said.text else None,
+    )
+    yield found
+    context.close()
+    assert problems == []
+
+
+def now_ms() -> int:
+    return SystemClock().now_ms()
+
+
+def a_raspberry(store: MemoryStore, seq: int = 1, **more: Any) -> None:
+    """A newest reading of the device `pi-1`."""
+    channels: dict[str, Any] = {"temperature_c": 61.3, "load_pct": 37.5} | more
+    save_reading(store, "pi-1", at=now_ms(), seq=seq, probability=0.42, **channels)
+
+
+def test_every_device_is_shown_with_its_values(page: Page, site: Site, store: MemoryStore) -> None:
+    a_raspberry(store)
+    save_reading(store, "pc-1", kind="pc", at=now_ms(), load_pct=5.0)
+
+    page.goto(site.url)
+
+    row = page.get_by_role("row", name="pi-1")
+    expect(row).to_contain_text("61.3 °C", timeout=PATIENCE_MS)
+    expect(row).to_contain_text("42 %")
+    expect(row).to_contain_text("ok")
+    expect(row).to_contain_text("s ago")
+    expect(page.get_by_role("row", name="pc-1")).to_contain_text("–")
+    expect(page.get_by_role("button", name="2 ok")).to_be_visible()
+    assert page.locator(".charts canvas").count() == 2
+
+
+def test_values_change_while_one_watches(page: Page, site: Site, store: MemoryStore) -> None:
+    a_raspberry(store)
+    page.goto(site.url)
+    row = page.get_by_role("row", name="pi-1")
+    expect(row).to_contain_text("61.3 °C", timeout=PATIENCE_MS)
+
+    a_raspberry(store, seq=2, temperature_c=77.7)
+
+    expect(row).to_contain_text("77.7 °C", timeout=PATIENCE_MS)
+
+
+def test_devices_can_be_filtered_by_name_and_by_status(
+    page: Page, site: Site, store: MemoryStore
+) -> None:
+    a_raspberry(store)
+    save_reading(store, "pc-1", kind="pc", at=now_ms(), status=Status.STRESSED, load_pct=99.0)
+    page.goto(site.url)
+    expect(page.locator("tbody tr")).to_have_count(2, timeout=PATIENCE_MS)
+
+    page.get_by_role("searchbox").fill("RASP")
+
+    expect(page.get_by_role("row", name="pi-1")).to_be_visible()
+    expect(page.get_by_role("row", name="pc-1")).to_be_hidden()
+
+    page.get_by_role("searchbox").fill("")
+    page.get_by_role("button", name="1 stressed").click()
+
+    expect(page.get_by_role("row", name="pi-1")).to_be_hidden()
+    expect(page.get_by_role("row", name="pc-1")).to_be_visible()
+
+
+def test_alerts_tell_their_steps_and_causes(page: Page, site: Site, store: MemoryStore) -> None:
+    a_raspberry(store)
+    save_event(store, state=State.SOON, at=now_ms() - 120_000)
+    save_event(store, state=State.STRESSED, at=now_ms() - 60_000)
+    save_event(store, state=State.RECOVERED, at=now_ms())
+
+    page.goto(site.url)
+
+    alert = page.locator(".alerts li")
+    expect(alert).to_contain_text("recovered", timeout=PATIENCE_MS)
+    expect(alert).to_contain_text("soon")
+    expect(alert).to_contain_text("stressed")
+    expect(alert).to_contain_text("it is getting hot")
+
+
+def test_a_device_page_shows_what_the_machine_lacks(
+    page: Page, site: Site, store: MemoryStore
+) -> None:
+    a_raspberry(store)
+    page.goto(site.url)
+
+    page.get_by_role("row", name="pi-1").get_by_role("link").click()
+
+    expect(page.get_by_role("heading", name="pi-1")).to_be_visible(timeout=PATIENCE_MS)
+    assert page.url == f"{site.url}/devices/pi-1"
+    expect(page.locator('[data-channel="temperature_c"]')).to_contain_text("61.3 °C")
+    expect(page.locator('[data-channel="power_w"]')).to_contain_text("–")
+    expect(page.get_by_text("this machine does not measure it")).to_be_visible()
+    expect(page.locator(".chart canvas")).to_be_visible()
+
+
+def test_a_limit_can_be_changed_and_put_back(page: Page, site: Site, store: MemoryStore) -> None:
+    a_raspberry(store)
+    page.goto(f"{site.url}/devices/pi-1")
+    heat = page.locator('form[data-rule="heat"]')
+    limit = heat.get_by_label("Limit of heat")
+    expect(limit).to_have_value("80", timeout=PATIENCE_MS)
+
+    limit.fill("75")
+    heat.get_by_role("button", name="Save").click()
+
+    expect(heat).to_contain_text("Saved.", timeout=PATIENCE_MS)
+    assert [(change.rule, change.limit) for change in store.rules.of("pi-1")] == [("heat", 75.0)]
+
+    heat.get_by_role("button", name="Default").click()
+
+    expect(limit).to_have_value("80", timeout=PATIENCE_MS)
+
+
+def test_a_limit_that_cannot_work_says_why(page: Page, site: Site, store: MemoryStore) -> None:
+    a_raspberry(store)
+    page.goto(f"{site.url}/devices/pi-1")
+    heat = page.locator('form[data-rule="heat"]')
+
+    heat.get_by_label("Limit of heat").fill("500")
+    heat.get_by_role("button", name="Save").click()
+
+    expect(heat).to_contain_text("between 30 and 120", timeout=PATIENCE_MS)
+    assert store.rules.of("pi-1") == []
+
+
+def test_names_and_causes_are_shown_as_they_are_written(
+    page: Page, site: Site, store: MemoryStore
+) -> None:
+    save_reading(store, EVIL, kind=EVIL, at=now_ms(), status=Status.SOON, causes=[EVIL])
+    save_event(store, EVIL, rule=EVIL, at=now_ms())
+
+    page.goto(site.url)
+
+    expect(page.locator("tbody .device")).to_have_text(EVIL, timeout=PATIENCE_MS)
+    expect(page.locator("tbody .why")).to_contain_text(EVIL)
+    expect(page.locator(".alerts .rule")).to_have_text(EVIL)
+    assert page.locator("main img").count() == 0
+    assert page.title() == "fleetpulse"
+
+
+def test_a_lost_connection_is_said_and_found_again(
+    page: Page, site: Site, store: MemoryStore
+) -> None:
+    a_raspberry(store)
+    page.goto(site.url)
+    expect(page.get_by_role("status").first).to_have_text("live", timeout=PATIENCE_MS)
+
+    site.stop()
+
+    connection = page.locator("#connection")
+    expect(connection).to_have_text("connection lost, trying again", timeout=PATIENCE_MS)
+
+    site.start()
+
+    expect(connection).to_have_text("live", timeout=PATIENCE_MS)
+
+
+@pytest.mark.parametrize("path", ["/", "/devices/pi-1"])
+def test_nothing_is_wider_than_a_phone(
+    page: Page, site: Site, store: MemoryStore, path: str
+) -> None:
+    a_raspberry(store, power_w=4.1, voltage_v=5.02, clock_ghz=1.8, memory_pct=48.0)
+    save_event(store, at=now_ms())
+    page.set_viewport_size({"width": 390, "height": 844})
+
+    page.goto(site.url + path)
+
+    expect(page.locator(".alerts li")).to_be_visible(timeout=PATIENCE_MS)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_api_description_is_drawn_without_another_server(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/docs")
+
+    expect(page.get_by_text("/api/v1/fleet", exact=True)).to_be_visible(timeout=PATIENCE_MS)
