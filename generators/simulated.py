@@ -8,6 +8,7 @@ out from training (docs/simulation.md).
 from __future__ import annotations
 
 import argparse
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -101,7 +102,7 @@ def random_parameters(
         die_k_per_w=die_k_per_w,
         die_j_per_k=rng.uniform(*ranges.fast_s) / die_k_per_w,
         board_k_per_w=board_k_per_w,
-        board_j_per_k=_pick(ranges.slow_s, rng) / board_k_per_w,
+        board_j_per_k=_pick_by_ratio(ranges.slow_s, rng) / board_k_per_w,
         governor_gain=rng.choice((1.25, 1.25, 100.0)),
         memory_pct=rng.uniform(10.0, 70.0),
         disk_pct=rng.uniform(5.0, 90.0),
@@ -111,6 +112,12 @@ def random_parameters(
 
 def _pick(spans: Sequence[Span], rng: random.Random) -> float:
     return rng.uniform(*rng.choice(spans))
+
+
+def _pick_by_ratio(spans: Sequence[Span], rng: random.Random) -> float:
+    """As many between 50 and 100 as between 200 and 400: no size of machine is rare."""
+    low, high = rng.choice(spans)
+    return math.exp(rng.uniform(math.log(low), math.log(high)))
 
 
 def _random_raspberry(rng: random.Random, ranges: Ranges) -> MachineParameters:

@@ -218,6 +218,15 @@ def test_parameters_are_drawn_from_the_ranges(ranges: Ranges) -> None:
         assert any(low - 0.1 <= slow_s <= high + 0.1 for low, high in ranges.slow_s)
 
 
+def test_machines_that_heat_within_a_minute_are_no_rarity() -> None:
+    rng = random.Random(1)
+
+    drawn = [random_parameters("pc", rng) for _ in range(400)]
+    quick = [each for each in drawn if each.board_k_per_w * each.board_j_per_k < 90.0]
+
+    assert len(quick) > 80  # evenly by ratio: every third; evenly by seconds: every eighth
+
+
 def test_an_unknown_kind_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="toaster"):
         random_parameters("toaster", random.Random(1))
