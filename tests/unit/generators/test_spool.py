@@ -299,7 +299,9 @@ def test_when_the_disk_has_room_again_everything_is_on_it_in_order(
 
     assert rest == [5, 6]
     assert "can be written again" in caplog.messages[-1]
-    assert seqs(opened()) == [4, 5, 6]
+    again = opened()
+    assert again.damage == ()  # no half line stayed
+    assert seqs(again) == [4, 5, 6]
 
 
 def test_a_reading_in_memory_can_be_acknowledged_and_rewound(opened: Opener) -> None:

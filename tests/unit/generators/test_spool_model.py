@@ -17,7 +17,7 @@ from fleetpulse.clock import ManualClock
 from generators.spool import MEMORY_READINGS, Spool
 from tests.unit.generators.fakes import Disk
 
-CAP_BYTES = 4096  # some 200 readings
+CAP_BYTES = 2048  # some 50 readings
 
 
 class SpoolMachine(RuleBasedStateMachine):
@@ -41,8 +41,13 @@ class SpoolMachine(RuleBasedStateMachine):
         self.spool.close()
         shutil.rmtree(self.folder)
 
-    @rule(readings=st.integers(1, 60), size=st.integers(0, 60))
-    def append(self, readings: int, size: int) -> None:
+    @rule(
+        readings=st.sampled_from([1, 3, 30, 120]),
+        size=st.integers(0, 60),
+        free_bytes=st.one_of(st.none(), st.integers(0, 200)),
+    )
+    def append(self, readings: int, size: int, free_bytes: int | None) -> None:
+        self.disk.free_bytes = free_bytes
         for _ in range(readings):
             self.waiting.append(self.spool.next_seq)
             self.spool.append(b"x" * size)
@@ -83,8 +88,7 @@ class SpoolMachine(RuleBasedStateMachine):
     @rule(in_peace=st.booleans())
     def restart(self, in_peace: bool) -> None:
         """Only what is on the disk comes back; what a kill did not let us save comes twice."""
-        self.disk.free_bytes = None
-        self.append(1, 10)  # brings what was in memory to the disk
+        self.append(1, 10, None)  # brings what was in memory to the disk
         self.spool.settle()
         if in_peace:
             self.spool.close()
@@ -94,7 +98,6 @@ class SpoolMachine(RuleBasedStateMachine):
         assert self.spool.damage == ()
         self.handed.clear()
 
-    @precondition(lambda self: self.disk.free_bytes is None)
     @rule(cut_bytes=st.integers(1, 400))
     def lose_the_tail(self, cut_bytes: int) -> None:
         """Somebody cuts the newest file; what is left of it are its whole lines."""
@@ -108,14 +111,6 @@ class SpoolMachine(RuleBasedStateMachine):
         self.spool = self.opened()
         self.waiting = deque(seq for seq in self.waiting if seq not in lost)
         self.appended -= len(lost)
-
-    @rule(free_bytes=st.integers(0, 200))
-    def fill_the_disk(self, free_bytes: int) -> None:
-        self.disk.free_bytes = free_bytes
-
-    @rule()
-    def make_room(self) -> None:
-        self.disk.free_bytes = None
 
     @invariant()
     def nothing_is_lost_uncounted(self) -> None:
@@ -137,4 +132,4 @@ class SpoolMachine(RuleBasedStateMachine):
 
 
 TestSpoolModel = SpoolMachine.TestCase
-TestSpoolModel.settings = settings(max_examples=60, stateful_step_count=30)
+TestSpoolModel.settings = settings(max_examples=100, stateful_step_count=40)
