@@ -128,7 +128,8 @@ class Look:
         before = np.minimum.accumulate(ages[::-1], axis=0)[::-1]
         before = np.concatenate([before[1:], np.full_like(before[:1], np.inf)])
         with np.errstate(invalid="ignore"):
-            counts = before - ages <= LONGEST_GAP_S
+            gap = before - ages
+        counts = (gap >= 0) & (gap <= LONGEST_GAP_S)
         return np.where(counts, ages, 0.0), np.where(counts, before, 0.0)
 
     def load_mean(self, over_s: int) -> Floats:

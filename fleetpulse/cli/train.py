@@ -21,9 +21,9 @@ from model.train import Part, Progress, make, save
 
 THREADS = 2
 SECONDS = 3600  # of each simulated machine
-DEVICES = 400
+DEVICES = 300
 QUICK_DEVICES = 30
-PAIRS_PER_DEVICE = 600  # neighbouring rows are nearly copies of each other
+PAIRS_PER_DEVICE = 400  # neighbouring rows are nearly copies of each other
 # As the published question on this file is asked, so that figures can be compared.
 _RECORDED_WITHIN = {"heat": 25.0, "overload": 100.0}
 _STEPS = 7 * len(FEATURES) + 1
@@ -99,7 +99,9 @@ def _recorded(rule: str, path: Path, sessions: Sessions) -> Part:
     citation, licence = _KNOWN.get(known, (str(path), "not stated"))
     limits = [limit for limit in LIMITS[rule] if rule != "heat" or limit <= 85]
     name = known if known in _KNOWN else path.stem
-    return _part(name, citation, licence, sessions, ask(sessions, rule, limits, _RECORDED_WITHIN[rule]))
+    return _part(
+        name, citation, licence, sessions, ask(sessions, rule, limits, _RECORDED_WITHIN[rule])
+    )
 
 
 def _simulated(rule: str, sessions: Sessions, devices: int, seed: int) -> Part:

@@ -29,9 +29,7 @@ def moments(seconds: Sequence[float] | Floats) -> Int64s:
 def one_device(seconds: Sequence[float], **channels: Sequence[float] | float) -> Windows:
     """The look-back of every row of one device."""
     count = len(seconds)
-    return History().windows(
-        np.zeros(count, np.int64), moments(seconds), rows(count, **channels)
-    )
+    return History().windows(np.zeros(count, np.int64), moments(seconds), rows(count, **channels))
 
 
 def look_of(seconds: Sequence[float], **channels: Sequence[float] | float) -> Look:

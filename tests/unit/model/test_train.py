@@ -1,0 +1,129 @@
+"""Training is repeatable, cites its data, and refuses files that it cannot use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fleetpulse.cli import train as command
+from generators.simulated import training_fleet
+from model import train
+from model.predictor import load_predictor
+from model.questions import ask
+from model.registry import Source, open_registry
+from model.sessions import DataError, from_csv, from_fleet, machine_of
+
+HEADER = "board,session,t_s,load_pct,temperature_c\n"
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trees and fleets that are made in a second."""
+    monkeypatch.setattr(train, "FOLDS", 2)
+    monkeypatch.setattr(train, "CHANCE_PARAMETERS", {"max_iter": 8, "max_leaf_nodes": 7})
+    monkeypatch.setattr(train, "SECONDS_PARAMETERS", {"max_iter": 4, "max_leaf_nodes": 7})
+    monkeypatch.setattr(command, "SECONDS", 900)
+    monkeypatch.setattr(command, "QUICK_DEVICES", 12)
+
+
+@dataclass(frozen=True)
+class Cast:
+    """A heating session of a board, as rows of CSV."""
+
+    board: str
+
+    def rows(self) -> str:
+        steps = range(0, 600, 10)
+        return "".join(f"{self.board},s,{t},{min(100, t)},{40 + t / 12:.1f}\n" for t in steps)
+
+
+def a_part(seed: int = 1) -> train.Part:
+    sessions = from_fleet(training_fleet(seed, 12, 900))
+    source = Source(name="simulation", citation="a", licence="b", machines=12, rows=len(sessions))
+    return train.Part(source=source, questions=ask(sessions, "heat"))
+
+
+def test_the_same_data_and_seed_give_the_same_file_and_figures() -> None:
+    noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+    first = train.make("heat", [a_part()], seed=3, made_at=noon)
+    second = train.make("heat", [a_part()], seed=3, made_at=noon)
+
+    assert first == second
+    assert first.card.version == f"2026-11-22.{first.card.sha256[:8]}"
+
+
+def test_other_data_give_another_file() -> None:
+    assert train.make("heat", [a_part(1)]).content != train.make("heat", [a_part(2)]).content
+
+
+def test_no_machine_is_on_both_sides_of_a_split() -> None:
+    part = a_part()
+
+    for (inside, outside), *_ in train._folds([part], seed=0):
+        groups = part.questions.groups
+        assert not set(groups[inside]) & set(groups[outside])
+
+
+def test_the_spellings_of_a_board_are_one_machine() -> None:
+    assert machine_of("NanoPi NEO4 review") == machine_of("NanoPi_NEO4")
+    assert machine_of("Radxa ROCK 5A") != machine_of("Radxa ROCK 5C")
+
+
+def test_train_makes_models_that_can_be_used_and_cards_that_cite(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "sessions.csv"
+    data.write_text(HEADER + "".join(Cast(board).rows() for board in ("a", "b", "c")))
+
+    code = command.main(["--quick", "--data", str(data), "--output", str(tmp_path / "models")])
+
+    assert code == 0
+    assert "AP of static limit" in capsys.readouterr().out
+    cards = open_registry(f"dir:{tmp_path / 'models'}").current()
+    assert [source.name for source in cards["heat"].sources] == ["sessions", "simulation"]
+    assert load_predictor(f"dir:{tmp_path / 'models'}").thresholds["heat"] > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "needs a column device_id"),
+        ("device_id,load_pct\n", "needs a column device_id (or board) and a column measured_at"),
+        ("device_id,measured_at\n", "has no channel"),
+        ("device_id,t_s,load_pct\na,soon,1\n", "holds something that is not a number"),
+    ],
+)
+def test_a_file_that_is_no_recording_gets_one_sentence(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text(text)
+
+    with pytest.raises(DataError) as refused:
+        from_csv(path)
+
+    assert complaint in str(refused.value)
+
+
+def test_a_missing_file_ends_the_command_with_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = command.main(["--quick", "--data", str(tmp_path / "none.csv")])
+
+    assert code == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_impossible_values_in_a_file_are_missing(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("device_id,t_s,temperature_c,load_pct\na,0,999,\na,5,nan,50\n")
+
+    sessions = from_csv(path)
+
+    assert np.isnan(sessions.values[:, 0]).all()
+    assert sessions.measured_at.tolist() == [0, 5000]
