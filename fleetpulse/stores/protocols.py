@@ -223,9 +223,9 @@ class AlertStore(Protocol):
     def stored_since(self, stored_at: int, *, limit: int = 1000) -> Sequence[StoredEvent]:
         """Events written to the outbox at or after that moment, oldest first.
 
-        Moments grow in the order of saves, whatever the clocks of the writers: a reader that goes
-        on from the newest stored_at it has seen misses nothing. Events of one moment are never
-        parted, so that it always gets on; the list may then be longer than `limit`.
+        Every save has a later moment than the saves before it, whatever the clocks of the writers:
+        a reader that goes on after the newest stored_at it has seen misses nothing. Events of one
+        moment are never parted, so that it always gets on; the list may be longer than `limit`.
         """
 
 

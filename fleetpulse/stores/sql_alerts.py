@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, func, select, tuple_
 from fleetpulse.alerts import AlertEvent, AlertState, Position, Status
 from fleetpulse.stores.episodes import alert_id_of, alert_of
 from fleetpulse.stores.protocols import Alert, StoredEvent
-from fleetpulse.stores.sql_database import Database, earliest, told_as
+from fleetpulse.stores.sql_database import Database, told_as
 from fleetpulse.stores.sql_tables import alert_events, alert_states, alerts
 
 
@@ -89,7 +89,6 @@ class SqlAlerts:
             query = query.where(alerts.c.closed_at.is_(None))
         if before is not None:
             query = query.where(tuple_(opened_at, alert_id) < before)
-            until = earliest(until, before[0] + 1)
         if since is not None:
             query = query.where(opened_at >= since)
         if until is not None:
@@ -112,7 +111,6 @@ class SqlAlerts:
             query = query.where(alert_events.c.device_id == device_id)
         if before is not None:
             query = query.where(tuple_(at, event_id) < before)
-            until = earliest(until, before[0] + 1)
         if since is not None:
             query = query.where(at >= since)
         if until is not None:

@@ -211,16 +211,6 @@ def told_as(kind: type[Told], found: Iterable[Row[*tuple[Any, ...]]]) -> list[To
     return msgspec.convert(fields, list[kind])  # type: ignore[valid-type]
 
 
-def earliest(bound: int | None, other: int) -> int:
-    """The tighter of two upper bounds, of which the first may be missing."""
-    return other if bound is None else min(bound, other)
-
-
-def latest(bound: int | None, other: int) -> int:
-    """The tighter of two lower bounds, of which the first may be missing."""
-    return other if bound is None else max(bound, other)
-
-
 def _address(url: str) -> URL:
     try:
         address = make_url(url)

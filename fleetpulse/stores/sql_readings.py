@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
 
 from fleetpulse.alerts import Status
 from fleetpulse.stores.protocols import Device, Rows, StoredReading
-from fleetpulse.stores.sql_database import Database, earliest, latest, told_as
+from fleetpulse.stores.sql_database import Database, told_as
 from fleetpulse.stores.sql_tables import causes_text, devices, readings
 from fleetpulse.telemetry import CHANNELS
 
@@ -68,13 +68,9 @@ class SqlReadings:
         time, seq = readings.c.measured_at, readings.c.seq
         query = select(readings).where(readings.c.device_id == device_id).limit(limit)
         if after is not None:
+            # First: of two bounds on the same side, SQLite seeks to the one it reads first.
             place = tuple_(time, seq)
             query = query.where(place < after if newest_first else place > after)
-            # The database seeks to one bound only: let it be where the page before has ended.
-            if newest_first:
-                until = earliest(until, after[0] + 1)
-            else:
-                since = latest(since, after[0])
         if since is not None:
             query = query.where(time >= since)
         if until is not None:

@@ -287,14 +287,11 @@ def test_the_last_page_costs_no_more_than_the_first(store: SqlStore, newest_firs
     store.save(scored(*(a_reading(at=NOON + tick) for tick in range(3_000))))
     last = (NOON + 10, 1) if newest_first else (NOON + 2_989, 1)
 
+    bounds = {"until": NOON + 3_000} if newest_first else {"since": NOON}
+
     def page(after: tuple[int, int] | None) -> object:
         return store.readings.page(
-            "pi-1",
-            since=NOON,
-            until=NOON + 3_000,
-            after=after,
-            limit=10,
-            newest_first=newest_first,
+            "pi-1", after=after, limit=10, newest_first=newest_first, **bounds
         )
 
     first_steps = steps_of(store.database, lambda: page(None))
