@@ -22,7 +22,7 @@ CONSUMER = [
 ]
 API = ["flask>=3.1", "flask-restx>=1.3.2", "gunicorn>=23", "uplot-python>=1.1", *SQL]
 BOT = [
-    "python-telegram-bot[job-queue,rate-limiter]>=22.8,<23",
+    "python-telegram-bot[rate-limiter]>=22.8,<23",
     "matplotlib>=3.10",
     "flask>=3.1",
     *SQL,
