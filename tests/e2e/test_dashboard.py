@@ -159,6 +159,30 @@ def test_devices_can_be_filtered_by_name_and_by_status(
     expect(page.get_by_role("row", name="pc-1")).to_be_visible()
 
 
+def test_of_a_large_fleet_the_worst_are_drawn_and_the_rest_can_be_found(
+    page: Page, site: Site, store: MemoryStore
+) -> None:
+    at = now_ms()
+    for number in range(1000):
+        save_reading(store, f"pi-{number:04}", at=at, load_pct=5.0)
+    save_reading(store, "zz", at=at, status=Status.STRESSED, load_pct=99.0)
+    page.goto(site.url)
+
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(200, timeout=PATIENCE_MS)
+    expect(rows.first).to_contain_text("zz")
+
+    page.get_by_role("searchbox").fill("pi-0999")
+
+    expect(rows).to_have_count(1)
+    expect(rows.first).to_contain_text("pi-0999")
+
+    page.get_by_role("searchbox").fill("")
+    page.get_by_role("button", name="Show all").click()
+
+    expect(rows).to_have_count(1001)
+
+
 def test_alerts_tell_their_steps_and_causes(page: Page, site: Site, store: MemoryStore) -> None:
     a_raspberry(store)
     save_event(store, state=State.SOON, at=now_ms() - 120_000)

@@ -101,6 +101,10 @@ export class Chart {
     this.statuses = [];
     const silence = 3 * this.#cadenceMs();
     let before = null;
+    const [from] = this.#period();
+    if (this.readings.length && this.readings[0].measured_at > from * 1000) {
+      this.#append(columns, from * 1000, null, null, "unknown"); // the limit is drawn all the way
+    }
     for (const reading of this.readings) {
       if (before !== null && reading.measured_at - before > silence) {
         this.#append(columns, before + 1, null, null, "unknown");

@@ -10,11 +10,12 @@ import { STATUSES, probabilityBar, statusPill } from "./status.js";
 const CHARTS = 6;
 const CHART_MINUTES = 15;
 const RULES_EVERY_MS = 30_000;
-const LARGE_FLEET = 200;
+const LARGE_FLEET = 200; // devices: more are drawn only when asked for, and asked for less often
 
 export function fleetPage() {
   let shownStatus = null; // only devices of this status; null: all
   let words = "";
+  let most = LARGE_FLEET;
   let newest = null;
 
   const counts = new Map(STATUSES.map((status) => [status, countTile(status, choose)]));
@@ -25,6 +26,7 @@ export function fleetPage() {
     className: "filter",
   });
   const shown = element("p", { className: "shown" });
+  const more = element("button", { type: "button", className: "more" }, "Show all");
   const table = deviceTable();
   const charts = chartPanels();
   const alerts = alertList({ withDevice: true, empty: "Nothing has happened yet." });
@@ -33,7 +35,7 @@ export function fleetPage() {
     { className: "empty" },
     "No device has sent a reading yet. Start one with `fleetpulse agent`, or everything with `fleetpulse up`.",
   );
-  const fleetPanel = panel("Devices", element("div", { className: "tools" }, shown, filter), table.node, welcome);
+  const fleetPanel = panel("Devices", element("div", { className: "tools" }, shown, filter), table.node, more, welcome);
   const chartPanel = element("section", { className: "panels", "aria-label": "Charts" }, charts.node);
   const node = element(
     "div",
@@ -46,22 +48,28 @@ export function fleetPage() {
   );
   filter.addEventListener("input", () => {
     words = filter.value.trim().toLowerCase();
-    narrow();
+    draw();
+  });
+  more.addEventListener("click", () => {
+    most = Infinity;
+    draw();
   });
 
   function choose(status) {
     shownStatus = shownStatus === status ? null : status;
     for (const [each, tile] of counts) tile.press(each === shownStatus);
-    narrow();
+    draw();
   }
 
-  function narrow() {
+  function draw() {
     if (!newest) return;
-    const fits = (device) =>
+    const fitting = newest.devices.filter((device) =>
       (shownStatus === null || device.status === shownStatus) &&
-      (!words || `${device.device_id} ${device.kind}`.toLowerCase().includes(words));
-    const seen = table.narrow(newest.devices, fits);
-    setText(shown, seen === newest.total ? `${seen} in all` : `${seen} of ${newest.total}`);
+      (!words || `${device.device_id} ${device.kind}`.toLowerCase().includes(words)));
+    table.update(newest, fitting.slice(0, most));
+    more.hidden = fitting.length <= most;
+    const found = fitting.length === newest.total ? `${newest.total} in all` : `${fitting.length} of ${newest.total}`;
+    setText(shown, more.hidden ? found : `${found}, the worst ${most} shown`);
   }
 
   return {
@@ -77,8 +85,7 @@ export function fleetPage() {
       for (const [status, tile] of counts) tile.update(fleet.counts[status]);
       welcome.hidden = fleet.total > 0;
       table.node.hidden = fleet.total === 0;
-      table.update(fleet);
-      narrow();
+      draw();
       alerts.update(happened);
       await charts.update(fleet);
       return fleet.generated_at;
@@ -142,27 +149,17 @@ function deviceTable() {
     channels = measured;
     rows.clear();
     body.replaceChildren();
-    const titles = ["device", "status", "probability", ...channels.map(({ label }) => label), "measured"];
+    const titles = ["device", "status", "probability", "measured", ...channels.map(({ label }) => label)];
     head.replaceChildren(...titles.map((title, index) =>
       element("th", { scope: "col", className: index > 2 ? "right" : "" }, title)));
   }
 
   return {
     node,
-    update(fleet) {
+    /** Show these devices of the fleet. */
+    update(fleet, devices) {
       setColumns(fleet);
-      keyed(body, rows, fleet.devices, (device) => device.device_id, () => deviceRow(channels));
-    },
-    /** Show only the devices that fit; how many those are. */
-    narrow(devices, fits) {
-      let seen = 0;
-      for (const device of devices) {
-        const hidden = !fits(device);
-        const row = rows.get(device.device_id);
-        if (row.node.hidden !== hidden) row.node.hidden = hidden;
-        seen += hidden ? 0 : 1;
-      }
-      return seen;
+      keyed(body, rows, devices, (device) => device.device_id, () => deviceRow(channels));
     },
     tick(nowMs) {
       for (const row of rows.values()) row.tick(nowMs);
@@ -185,8 +182,8 @@ function deviceRow(channels) {
     element("th", { scope: "row" }, name, kind, why),
     element("td", { className: "status" }, pill.node),
     element("td", { className: "chance" }, bar.node),
-    ...cells.map((cell) => cell.node),
     age,
+    ...cells.map((cell) => cell.node),
   );
   let lastSeen = null;
   return {
@@ -205,7 +202,7 @@ function deviceRow(channels) {
       for (const cell of cells) cell.update(device.latest);
     },
     tick(nowMs) {
-      if (!node.hidden) setText(age, ago(lastSeen, nowMs));
+      setText(age, ago(lastSeen, nowMs));
     },
   };
 }
@@ -300,7 +297,7 @@ function chartKey(channel, limit) {
   return [
     part("value", `${channel.label} ${channel.unit}`),
     ...(limit === null ? [] : [part("limit", `limit ${limit} ${channel.unit}`)]),
-    part("probability", "probability of stress"),
+    part("probability", "probability"),
   ];
 }
 

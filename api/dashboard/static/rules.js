@@ -46,7 +46,7 @@ function ruleForm(rule, save) {
     "form",
     { className: "rule", dataset: { rule: rule.rule }, noValidate: true },
     element("label", { className: "rule-name" }, enabled, element("strong", {}, rule.rule),
-      element("span", { className: "hint" }, rule.predicted ? "foreseen by a model" : "watched")),
+      element("span", { className: "hint" }, rule.predicted ? "foreseen" : "watched")),
     // A rule on a yes-or-no has one limit only.
     rule.lowest === rule.highest
       ? element("span", {}, rule.label)
