@@ -20,7 +20,14 @@ CONSUMER = [
     "skops>=0.14",
     *SQL,
 ]
-API = ["flask>=3.1", "flask-restx>=1.3.2", "gunicorn>=23", "uplot-python>=1.1", *SQL]
+API = [
+    "flask>=3.1",
+    "flask-restx>=1.3.2",
+    "gunicorn>=23",
+    "prometheus-client>=0.23",
+    "uplot-python>=1.1",
+    *SQL,
+]
 BOT = [
     "python-telegram-bot[rate-limiter]>=22.8,<23",
     "matplotlib>=3.10",

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from api import create_app
+from api.security import is_loopback
 from api.server import serve
 from bot.simulator.app import create_bot_api, create_chat_page
 from bot.simulator.chat import LocalChat
@@ -29,14 +30,15 @@ def main(_: Sequence[str] | None = None) -> int:
     )
     try:
         settings = load(ApiSettings)
-        serve(lambda: web_app(settings), settings.host, settings.port)
+        if not is_loopback(settings.host):
+            raise SettingsError("FLEETPULSE_HOST: the local stack listens on loopback only.")
+        return serve(lambda: web_app(settings), settings.host, settings.port)
     except SettingsError as problem:
         sys.stderr.write(f"{problem}\n")
         return 2
     except FleetpulseError as problem:
         sys.stderr.write(f"{problem}\n")
         return 1
-    return 0
 
 
 def web_app(settings: ApiSettings) -> DispatcherMiddleware:
