@@ -78,14 +78,14 @@ def figures(
         questions = part.questions
         if not questions.reached.any():
             continue
-        found[f"{name}: AP"] = _average_precision(questions.reached, chance)
+        found[f"{name}: AP"] = average_precision(questions.reached, chance)
         found[f"{name}: AP per fold"] = [
-            _average_precision(questions.reached[asked], chance[asked])
+            average_precision(questions.reached[asked], chance[asked])
             for _, asked in (fold[number] for fold in splits)
             if len(asked) and questions.reached[asked].any()
         ]
         for baseline, score in baselines(rule, questions).items():
-            found[f"{name}: AP of {baseline}"] = _average_precision(questions.reached, score)
+            found[f"{name}: AP of {baseline}"] = average_precision(questions.reached, score)
         found |= {
             f"{name}: {figure}": value
             for figure, value in warnings_at(questions, chance, threshold).items()
@@ -128,7 +128,8 @@ def crossings(questions: Questions) -> int:
     return int(np.unique(keys, axis=1).shape[1])
 
 
-def _average_precision(reached: NDArray[np.bool_], score: Floats) -> float:
+def average_precision(reached: NDArray[np.bool_], score: Floats) -> float:
+    """Average precision; a score of NaN is the lowest."""
     return round(float(average_precision_score(reached, np.nan_to_num(score, nan=-1e9))), 4)
 
 

@@ -27,12 +27,12 @@ from model.registry import ModelCard, Source
 
 FOLDS = 5
 PRECISION = 0.8  # of the warnings on machines that were not trained on; the threshold follows
-_CALIBRATION_POINTS = 40
+_CALIBRATION_POINTS = 41
 # Small enough for some 2 µs a row on one thread, and too shallow to know boards by heart.
 CHANCE_PARAMETERS: Mapping[str, float | int] = {
-    "max_iter": 150,
-    "learning_rate": 0.06,
-    "max_leaf_nodes": 15,
+    "max_iter": 100,
+    "learning_rate": 0.1,
+    "max_leaf_nodes": 31,
     "min_samples_leaf": 100,
     "l2_regularization": 20.0,
     "max_features": 0.4,
@@ -54,6 +54,7 @@ class Part:
 
     source: Source
     questions: Questions
+    weight: float = 1.0  # of the whole part, however many rows it has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,18 +82,18 @@ def make(
     for fold, splits in enumerate(_folds(parts, seed)):
         progress(f"{rule}: fold {fold + 1} of {FOLDS}")
         seen = [part.questions.of(inside) for part, (inside, _) in zip(parts, splits, strict=True)]
-        fitted = _fit_chance(rule, seen, seed)
+        fitted = _fit_chance(parts, seen, seed)
         for part, chances, (_, outside) in zip(parts, out_of_fold, splits, strict=True):
             asked = part.questions.features[outside]
             if len(asked):
                 chances[outside] = fitted.predict_proba(asked)[:, 1]
     progress(f"{rule}: fit on everything")
     questions = [part.questions for part in parts]
-    chance = _fit_chance(rule, questions, seed)
-    calibration, threshold = _calibrate(questions, out_of_fold)
+    chance = _fit_chance(parts, questions, seed)
+    calibration, threshold = _calibrate(parts, out_of_fold)
     model = FittedModel(
         chance=chance,
-        seconds=_fit_seconds(rule, questions, seed),
+        seconds=_fit_seconds(parts, questions, seed),
         calibration=calibration,
         typical=_typical(questions),
         features=tuple(feature.name for feature in FEATURES[rule]),
@@ -118,7 +119,7 @@ def _folds(
 
 
 def _fit_chance(
-    rule: str, questions: Sequence[Questions], seed: int
+    parts: Sequence[Part], questions: Sequence[Questions], seed: int
 ) -> HistGradientBoostingClassifier:
     sure = [part.of(part.certain) for part in questions]
     model = HistGradientBoostingClassifier(
@@ -127,12 +128,12 @@ def _fit_chance(
     return model.fit(
         _without_empty_columns(np.concatenate([part.features for part in sure])),
         np.concatenate([part.reached for part in sure]),
-        sample_weight=_weights(sure),
+        sample_weight=_weights(parts, sure),
     )
 
 
 def _fit_seconds(
-    rule: str, questions: Sequence[Questions], seed: int
+    parts: Sequence[Part], questions: Sequence[Questions], seed: int
 ) -> HistGradientBoostingRegressor:
     crossings = [part.of(part.reached) for part in questions]
     model = HistGradientBoostingRegressor(
@@ -141,7 +142,7 @@ def _fit_seconds(
     return model.fit(
         _without_empty_columns(np.concatenate([part.features for part in crossings])),
         np.concatenate([part.seconds for part in crossings]),
-        sample_weight=_weights(crossings),
+        sample_weight=_weights(parts, crossings),
     )
 
 
@@ -151,25 +152,25 @@ def _without_empty_columns(features: Floats) -> Floats:
     return features
 
 
-def _weights(parts: Sequence[Questions]) -> Floats:
-    """Every source counts the same, however many rows it has."""
-    total = sum(len(part) for part in parts)
-    shares = [len(part) and total / (len(parts) * len(part)) for part in parts]
-    return np.repeat(shares, [len(part) for part in parts])
+def _weights(parts: Sequence[Part], questions: Sequence[Questions]) -> Floats:
+    """Every part counts as much as its weight says; the mean of all is 1."""
+    counts = np.array([len(asked) for asked in questions])
+    shares = np.array([part.weight for part in parts]) * counts.astype(bool)
+    by_part = shares / shares.sum() * counts.sum() / np.maximum(counts, 1)
+    weights: Floats = np.repeat(by_part, counts)
+    return weights
 
 
-def _calibrate(
-    questions: Sequence[Questions], out_of_fold: Sequence[Floats]
-) -> tuple[Floats, float]:
+def _calibrate(parts: Sequence[Part], out_of_fold: Sequence[Floats]) -> tuple[Floats, float]:
     """What the model's chances have meant, [2, points], and from which on "soon" is said."""
-    certain = [part.certain for part in questions]
-    raw = np.concatenate([chance[sure] for chance, sure in zip(out_of_fold, certain, strict=True)])
-    sure = [part.of(part.certain) for part in questions]
+    certain = [part.questions.certain for part in parts]
+    sure = [part.questions.of(part.questions.certain) for part in parts]
+    raw = np.concatenate([chance[rows] for chance, rows in zip(out_of_fold, certain, strict=True)])
     reached = np.concatenate([part.reached for part in sure])
-    weights = _weights(sure)
+    weights = _weights(parts, sure)
     isotonic = IsotonicRegression(out_of_bounds="clip", y_min=0.001, y_max=0.999)
     isotonic.fit(raw, reached, sample_weight=weights)
-    points = np.unique(np.concatenate([[0.0, 1.0], np.linspace(0, 1, _CALIBRATION_POINTS)]))
+    points = np.linspace(0, 1, _CALIBRATION_POINTS)
     # A little slope everywhere keeps the order of chances where the steps are flat.
     means = 0.99 * isotonic.predict(points) + 0.01 * points
     calibration = np.stack([points, means])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fleetpulse.telemetry import CHANNEL_NAMES, COLUMN
 from model.features import Look
@@ -13,7 +12,7 @@ from model.history import Floats, History, Int64s, Windows
 NOON_MS = 1_795_348_800_000
 
 
-def rows(count: int, **channels: Sequence[float] | float) -> Floats:
+def rows(count: int, **channels: ArrayLike) -> Floats:
     """[count, channels]; a channel that is not given is missing."""
     values = np.full((count, len(CHANNEL_NAMES)), np.nan)
     for name, column in channels.items():
@@ -21,17 +20,17 @@ def rows(count: int, **channels: Sequence[float] | float) -> Floats:
     return values
 
 
-def moments(seconds: Sequence[float] | Floats) -> Int64s:
+def moments(seconds: ArrayLike) -> Int64s:
     """Unix ms of these seconds after noon."""
     return NOON_MS + np.round(1000 * np.asarray(seconds, dtype=np.float64)).astype(np.int64)
 
 
-def one_device(seconds: Sequence[float], **channels: Sequence[float] | float) -> Windows:
+def one_device(seconds: ArrayLike, **channels: ArrayLike) -> Windows:
     """The look-back of every row of one device."""
-    count = len(seconds)
+    count = np.size(seconds)
     return History().windows(np.zeros(count, np.int64), moments(seconds), rows(count, **channels))
 
 
-def look_of(seconds: Sequence[float], **channels: Sequence[float] | float) -> Look:
+def look_of(seconds: ArrayLike, **channels: ArrayLike) -> Look:
     """What every row of one device looks like."""
-    return Look(one_device(seconds, **channels), np.ones(len(seconds)))
+    return Look(one_device(seconds, **channels), np.ones(np.size(seconds)))

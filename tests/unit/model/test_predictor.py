@@ -101,7 +101,7 @@ def test_a_lower_limit_makes_the_same_machine_likelier_to_reach_it(
 ) -> None:
     seconds, values = heating(12)
 
-    strict = score(load_predictor(), seconds, values, heat=72.0).probability["heat"][-1]
+    strict = score(load_predictor(), seconds, values, heat=70.0).probability["heat"][-1]
     lenient = score(load_predictor(), seconds, values, heat=95.0).probability["heat"][-1]
 
     assert strict > predictor.thresholds["heat"] > lenient

@@ -42,8 +42,8 @@ class Cast:
 
 
 def a_part(seed: int = 1) -> train.Part:
-    sessions = from_fleet(training_fleet(seed, 12, 900))
-    source = Source(name="simulation", citation="a", licence="b", machines=12, rows=len(sessions))
+    sessions = from_fleet(training_fleet(seed, 8, 600))
+    source = Source(name="simulation", citation="a", licence="b", machines=8, rows=len(sessions))
     return train.Part(source=source, questions=ask(sessions, "heat"))
 
 
