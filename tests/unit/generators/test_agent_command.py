@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import gpiozero
 import pytest
 
 from fleetpulse.settings import AgentSettings
@@ -49,6 +50,7 @@ def test_device_picks_the_agent(
     runs: Runs, monkeypatch: pytest.MonkeyPatch, device: str, kind: str
 ) -> None:
     monkeypatch.setenv("DEVICE", device)
+    monkeypatch.setattr(gpiozero.Device, "pin_factory", None)
     monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "mock")
 
     assert command.main(["--interval", "2"]) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import gpiozero
 import pytest
 from gpiozero.pins.mock import MockFactory
 
@@ -135,6 +136,7 @@ def test_a_pi_4_sends_neither_voltage_nor_power_and_is_not_asked_again(
 def test_off_a_pi_what_is_missing_is_said_and_the_rest_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(gpiozero.Device, "pin_factory", None)
     monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "none-of-them")
 
     pi = Pi(plant("zones_only", tmp_path), None)
