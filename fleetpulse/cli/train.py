@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from fleetpulse.errors import FleetpulseError
 from generators.simulated import training_fleet
 from model.features import FEATURES
 from model.questions import LIMITS, Questions, ask
-from model.registry import SHIPPED, ModelCard, Source
+from model.registry import ModelCard, Source
 from model.sessions import Sessions, from_csv, from_fleet
 from model.train import Part, Progress, make, save
 
@@ -57,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 made = make(rule, kept, seed=options.seed, progress=progress)
                 save(made, options.output)
                 _tell(made.card)
+        print(f"Use them with FLEETPULSE_MODELS=dir:{options.output}")  # noqa: T201
     except (FleetpulseError, OSError) as problem:
         print(f"fleetpulse train: {problem}", file=sys.stderr)  # noqa: T201
         return 1
@@ -74,7 +75,11 @@ def _parser() -> argparse.ArgumentParser:
         help="recorded readings: CSV with device_id or board, measured_at or t_s, and channels",
     )
     parser.add_argument(
-        "--output", type=Path, default=SHIPPED, metavar="DIR", help="where the models are put"
+        "--output",
+        type=Path,
+        default=Path(".fleetpulse/models"),
+        metavar="DIR",
+        help="where the models are put (default: %(default)s); FLEETPULSE_MODELS=dir:DIR uses them",
     )
     parser.add_argument(
         "--devices",
@@ -89,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _at_least(smallest: int):  # type: ignore[no-untyped-def]
+def _at_least(smallest: int) -> Callable[[str], int]:
     def number(text: str) -> int:
         if int(text) < smallest:
             raise argparse.ArgumentTypeError(f"must be {smallest} or more")
@@ -144,9 +149,10 @@ def _tell(card: ModelCard) -> None:
 @contextmanager
 def _progress() -> Iterator[Progress]:
     """A bar on a terminal, nothing elsewhere."""
-    from rich.progress import Progress as Bar  # here: `fleetpulse train --help` is quick
+    from rich.console import Console  # here: `fleetpulse train --help` is quick
+    from rich.progress import Progress as Bar
 
-    with Bar(transient=True) as bar:
+    with Bar(transient=True, disable=not sys.stderr.isatty(), console=Console(stderr=True)) as bar:
         task = bar.add_task("train", total=_STEPS)
 
         def step(words: str) -> None:

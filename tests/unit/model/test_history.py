@@ -142,6 +142,17 @@ def test_a_row_older_than_the_whole_window_sees_only_itself_and_is_not_kept() ->
     assert np.count_nonzero(~np.isnan(windows.age_s), axis=0).tolist() == [1, 1, 1, 2]
 
 
+@pytest.mark.parametrize("late_s", [1001.0, 1000.0 - WINDOW_S])
+def test_a_late_row_never_replaces_a_newer_one(late_s: float) -> None:
+    history, slot = History(), np.array([0])
+    for second, temperature in ((1002.0, 50.0), (late_s, 20.0)):
+        history.remember(slot, moments([second]), rows(1, temperature_c=temperature))
+
+    windows = history.windows(slot, moments([1005.0]), rows(1, temperature_c=60.0))
+
+    assert windows.past["temperature_c"][:2, 0].tolist() == [60.0, 50.0]
+
+
 def test_a_forgotten_slot_starts_empty_for_the_next_device() -> None:
     history = History()
     slot, other = np.array([3]), np.array([4])
