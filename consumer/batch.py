@@ -81,10 +81,9 @@ class Batch:
         """One channel's values, [n]."""
         return self.values[:, COLUMN[name]]
 
-    def log_of(self, row: int) -> str:
-        """The log that a row stands in, as alert states name it."""
-        topic, partition = self.partitions[self.partition_of[row]]
-        return f"{self.cluster}/{topic}/{partition}"
+    def logs(self) -> list[str]:
+        """The names of the batch's partitions, as alert states have them."""
+        return [f"{self.cluster}/{topic}/{number}" for topic, number in self.partitions]
 
 
 LOWEST = np.array([channel.low for channel in CHANNELS])

@@ -330,13 +330,16 @@ def next_state(
 ) -> State | None:
     """What begins for this alert at this reading; None: nothing changes.
 
-    A rule that is switched off ends the alert that it has open.
+    A reading without the rule's value shows neither stress nor recovery. A rule that is switched
+    off ends the alert that it has open.
     """
     if not rule.enabled:
         return _END.get(level)
+    known = not math.isnan(sight.value)
     if level is Status.STRESSED:
-        return State.RECOVERED if _lasts(timers.clear_since, sight.at, CLEAR_HOLD_MS) else None
-    if holds(timers, rule, sight.at):
+        clear = known and _lasts(timers.clear_since, sight.at, CLEAR_HOLD_MS)
+        return State.RECOVERED if clear else None
+    if known and holds(timers, rule, sight.at):
         return State.STRESSED
     if level is Status.SOON:
         return State.OK if _lasts(timers.calm_since, sight.at, CALM_MS) else None

@@ -76,7 +76,7 @@ def _decode_leniently(value: bytes) -> tuple[Reading, int]:
         device_id=_required(document, "device_id", str),
         kind=_required(document, "kind", str),
         measured_at=_required(document, "measured_at", int),
-        seq=_required({"seq": 0} | document, "seq", int),
+        seq=0 if document.get("seq") is None else _required(document, "seq", int),
         **values,
     )
     return reading, rejected

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController
 
 from fleetpulse.errors import ModelError
 from model import explain
@@ -90,10 +90,11 @@ class FleetPredictor:
         """Empty these slots, for other devices."""
         self._history.forget(slots)
 
-    def causes(self, scores: Scores, rule: str, row: int) -> list[str]:
-        """The reasons that weigh most for one row's chance, in words with numbers."""
+    def causes(self, scores: Scores, rule: str, rows: Sequence[int]) -> list[list[str]]:
+        """The reasons that weigh most for each of these rows' chances, in words with numbers."""
         with self._threads.limit(limits=1, user_api="openmp"):
-            return explain.causes(self._models[rule], rule, scores.features[rule][row], CAUSES)
+            features = scores.features[rule][list(rows)]
+            return explain.causes(self._models[rule], rule, features, CAUSES)
 
     def _seconds(
         self, rule: str, features: Floats, chance: Floats, over: NDArray[np.bool_]

@@ -46,7 +46,7 @@ class _Watch:
 
     state: AlertState
     timers: Timers = field(default_factory=Timers)
-    causes: Sequence[str] = ()
+    causes: list[str] = field(default_factory=list)
 
     @property
     def quiet(self) -> bool:
@@ -56,12 +56,15 @@ class _Watch:
 
 @dataclass(slots=True)
 class _Outcome:
-    """What judging a batch brought."""
+    """What judging a batch brings."""
 
+    logs: Sequence[str]  # the name of each of the batch's partitions
     status: NDArray[np.int8]
     states: dict[tuple[str, str], AlertState] = field(default_factory=dict)
     events: list[AlertEvent] = field(default_factory=list)
-    causes: dict[int, Sequence[str]] = field(default_factory=dict)
+    causes: dict[int, list[str]] = field(default_factory=dict)  # by row
+    # Rule, row and the list to fill: asked for once the whole batch is judged.
+    unexplained: list[tuple[str, int, list[str]]] = field(default_factory=list)
 
 
 # As numbers, so that the worst is the highest.
@@ -93,11 +96,12 @@ class Limits:
         probability = np.full_like(values, np.nan)
         for name, of_rule in batch.rule_probability.items():
             probability[:, RULE_NAMES.index(name)] = of_rule
-        outcome = _Outcome(status=self._quiet_status(batch, values, probability))
+        outcome = _Outcome(logs=batch.logs(), status=self._quiet_status(batch, values, probability))
         in_order = ~self._latest.late(batch.slots, batch.measured_at, batch.seq)
         hot = self._hot(batch, values, probability)
-        for column in np.flatnonzero(hot.any(axis=0)):
-            hot_rows = np.flatnonzero(hot[batch.slots, column] & in_order)
+        hot_rows_of = hot[batch.slots] & in_order[:, None]
+        for column in np.flatnonzero(hot_rows_of.any(axis=0)):
+            hot_rows = np.flatnonzero(hot_rows_of[:, column])
             for row in hot_rows.tolist():
                 sight = Sight(
                     at=int(batch.measured_at[row]),
@@ -105,12 +109,13 @@ class Limits:
                     probability=float(probability[row, column]),
                 )
                 self._judge(batch, row, int(column), sight, outcome)
+        self._explain(batch, outcome)
         return replace(
             batch,
             status=[_STATUSES[code] for code in outcome.status.tolist()],
             states=tuple(outcome.states.values()),
             events=tuple(sorted(outcome.events, key=lambda event: (event.at, event.event_id))),
-            causes=outcome.causes,
+            causes={row: causes for row, causes in outcome.causes.items() if causes},
         )
 
     def forget(self, slots: Sequence[int]) -> None:
@@ -131,14 +136,16 @@ class Limits:
             state = AlertState(device_id=batch.device_ids[row], rule=name)
             watch = self._watches[(slot, column)] = _Watch(state)
         watch.timers = tick(watch.timers, rule, sight, threshold)
-        here = Position(batch.log_of(row), int(batch.offsets[row]))
+        here = Position(outcome.logs[batch.partition_of[row]], int(batch.offsets[row]))
         if not batch.replayed[row] and not _judged(watch.state, here):
             begun = next_state(watch.state.level, watch.timers, rule, sight, threshold)
             if begun is not None:
                 self._begin(batch, row, watch, rule, begun, sight, outcome, here)
-        level = _STRESSED if holds(watch.timers, rule, sight.at) else _LEVEL[watch.state.level]
+        level = _LEVEL[watch.state.level]
+        if not np.isnan(sight.value) and holds(watch.timers, rule, sight.at):
+            level = _STRESSED
         outcome.status[row] = max(outcome.status[row], level)
-        if watch.causes and watch.state.level is not Status.OK:
+        if watch.state.level is not Status.OK:
             outcome.causes[row] = watch.causes
         self._busy[slot, column] = not watch.quiet
 
@@ -156,12 +163,10 @@ class Limits:
         """Move the alert on, and say so in an event."""
         before = watch.state
         watch.state = after(before, begun, sight.at, here)
+        watch.causes = []
         predicted = rule.name in PREDICTED_RULES and not np.isnan(sight.probability)
-        watch.causes = (
-            tuple(self._predictor.causes(batch.scores, rule.name, row))
-            if predicted and begun in (State.SOON, State.STRESSED)
-            else ()
-        )
+        if predicted and watch.state.level is not Status.OK:
+            outcome.unexplained.append((rule.name, row, watch.causes))
         outcome.states[(before.device_id, rule.name)] = watch.state
         expected_s = batch.scores.expected_s[rule.name][row] if predicted else np.nan
         outcome.events.append(
@@ -178,11 +183,19 @@ class Limits:
                 expected_s=_known(expected_s) if begun is State.SOON else None,
                 value=_known(sight.value),
                 limit=rule.limit,
-                causes=list(watch.causes),
+                causes=watch.causes,
                 model_version=batch.model_version if predicted else None,
                 severity=severity_of(begun, rule),
             )
         )
+
+    def _explain(self, batch: Batch, outcome: _Outcome) -> None:
+        """Fill in why alerts began, all of a rule at once: asking costs the same for one or all."""
+        for name in {name for name, _, _ in outcome.unexplained}:
+            asked = [(row, causes) for rule, row, causes in outcome.unexplained if rule == name]
+            found = self._predictor.causes(batch.scores, name, [row for row, _ in asked])
+            for (_, causes), words in zip(asked, found, strict=True):
+                causes.extend(words)
 
     def _hot(
         self, batch: Batch, values: NDArray[np.float64], probability: NDArray[np.float64]
@@ -193,7 +206,8 @@ class Limits:
         found = past | (probability >= thresholds)
         hot = self._busy.copy()
         np.logical_or.at(hot, batch.slots[found.any(axis=1)], found[found.any(axis=1)])
-        return hot & self._rules.exists[: len(hot)]
+        hot[batch.slots] &= self._rules.exists[batch.slots]
+        return hot
 
     def _quiet_status(
         self, batch: Batch, values: NDArray[np.float64], probability: NDArray[np.float64]
@@ -205,7 +219,7 @@ class Limits:
             column = RULE_NAMES.index(name)
             needs = batch.channel(_NEEDS[name])
             present = ~np.isnan(needs)
-            np.logical_or.at(self._applies[:, column], batch.slots, present)
+            self._applies[batch.slots[present], column] = True
             missing = np.isnan(probability[:, column])
             watched = ~np.isnan(self._rules.limit[batch.slots, column])
             unknown |= missing & watched & self._applies[batch.slots, column]
@@ -225,13 +239,13 @@ class Limits:
             self._busy[key] = state.level is not Status.OK
         self._loaded[new] = True
 
-    def _stored_causes(self, state: AlertState) -> Sequence[str]:
+    def _stored_causes(self, state: AlertState) -> list[str]:
         """Why an open alert is where it is, as its event says."""
         if state.level is Status.OK:
-            return ()
+            return []
         begun = event_id(state.device_id, state.rule, state.episode, State(state.level))
         event = self._store.event(begun)
-        return event.causes if event else ()
+        return event.causes if event else []
 
     def _grow(self, slots: int) -> None:
         missing = slots - len(self._loaded)

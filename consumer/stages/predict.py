@@ -52,8 +52,8 @@ class Predictor(Protocol):
     ) -> Scores:
         """Score n rows and remember them."""
 
-    def causes(self, scores: Any, rule: str, row: int) -> list[str]:
-        """The top reasons for one row's probability, in words with numbers."""
+    def causes(self, scores: Any, rule: str, rows: Sequence[int]) -> Sequence[Sequence[str]]:
+        """The top reasons for each of these rows' probabilities, in words with numbers."""
 
     def forget(self, slots: NDArray[np.int64]) -> None:
         """Forget the samples of these devices."""

@@ -95,8 +95,8 @@ class FakePredictor:
         self.before[slot] = (at, temperature_c)
         return before if at - before_at <= 320_000 else np.nan
 
-    def causes(self, scores: Any, rule: str, row: int) -> list[str]:
-        return [f"load {scores.probability['heat'][row]:.0%}"]
+    def causes(self, scores: Any, rule: str, rows: Sequence[int]) -> list[list[str]]:
+        return [[f"load {scores.probability['heat'][row]:.0%}"] for row in rows]
 
     def forget(self, slots: NDArray[np.int64]) -> None:
         for slot in slots.tolist():

@@ -184,3 +184,11 @@ def test_a_rule_that_is_switched_off_ends_its_alert_and_stays_quiet() -> None:
 
     states = [event.state for event in store.alerts.events_page()]
     assert sorted(states) == [State.RECOVERED, State.STRESSED]
+
+
+def test_without_a_value_nothing_recovers_and_nothing_is_stressed() -> None:
+    lost = [hot(0, 85), hot(5, 70), *(a_reading(at, load_pct=1) for at in (10, 15, 20))]
+    unheld = [a_reading(0, device="b", memory_pct=97), a_reading(90, device="b", load_pct=1)]
+
+    assert story(*lost) == [("heat", State.STRESSED, 0)]
+    assert story(*unheld) == []

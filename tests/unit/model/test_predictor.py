@@ -112,7 +112,7 @@ def test_the_causes_of_a_warning_are_words_with_numbers(predictor: FleetPredicto
     scores = score(predictor, seconds, values)
     row = int(np.argmax(scores.probability["heat"] >= predictor.thresholds["heat"]))
 
-    causes = predictor.causes(scores, "heat", row)
+    (causes,) = predictor.causes(scores, "heat", [row])
 
     assert len(causes) == 3
     assert all(any(letter.isdigit() for letter in cause) for cause in causes)
@@ -124,7 +124,7 @@ def test_causes_never_speak_of_what_the_machine_lacks(predictor: FleetPredictor)
     scores = score(predictor, seconds, rows(20, load_pct=np.linspace(20, 100, 20)))
 
     for rule in ("heat", "overload"):
-        assert not any("nan" in cause for cause in predictor.causes(scores, rule, 19))
+        assert not any("nan" in cause for cause in predictor.causes(scores, rule, [19])[0])
 
 
 def test_rows_of_many_devices_at_once_score_as_they_do_alone() -> None:

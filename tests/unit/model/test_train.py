@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from fleetpulse.cli import train as command
 from generators.simulated import training_fleet
