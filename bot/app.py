@@ -25,7 +25,7 @@ from telegram.ext import (
 from telegram.request import HTTPXRequest
 
 from bot.addressing import Address
-from bot.charts import chart_of
+from bot.charts import chart_of, warm_up
 from bot.commands import COMMANDS, answer
 from bot.delivery import PREFIX, Delivering, follow
 from bot.messages import Post
@@ -75,6 +75,7 @@ class ChatBot:
         worker = self._delivering(sender, no_more, stop)
         try:
             if await self._first_contact(application, stop):
+                threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
                 await self._poll(application)
                 log.info("The bot is at work: %s, chats %s", self._address.root, self._chats())
                 await stop.wait()

@@ -1,7 +1,7 @@
 """A small picture of what led to a warning, made to be read on a phone.
 
-matplotlib is imported when the first picture is drawn, not before: it is a third of the bot's
-memory, and most days need none.
+matplotlib is imported late, by `warm_up` in a thread of its own: loading it takes seconds on a
+small machine, and neither the start of the bot nor its first warning should wait for that.
 """
 
 from __future__ import annotations
@@ -103,12 +103,31 @@ def _minutes(reading: StoredReading, event: AlertEvent) -> float:
     return (reading.measured_at - event.at) / 60_000
 
 
+def warm_up() -> None:
+    """Load all that drawing needs, by drawing a picture for nobody."""
+    drawn(
+        Curve(
+            title="warm-up",
+            channel=CHANNEL["temperature_c"],
+            minutes=[-1.0, 0.0],
+            values=[50.0, 60.0],
+            chance_minutes=[-1.0, 0.0],
+            chances_pct=[0.0, 50.0],
+            limit=80.0,
+            is_above=True,
+            expected_minutes=1.0,
+        )
+    )
+
+
 def drawn(curve: Curve) -> bytes:
     """The curve as PNG, 800 x 450."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(8, 4.5), dpi=100, facecolor=PAPER, layout="constrained")
+    around = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.1)  # inches: chats round the corners off
+    figure = Figure(figsize=(8, 4.5), dpi=100, facecolor=PAPER, layout=around)
     FigureCanvasAgg(figure)
     upper, lower = figure.subplots(
         2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1], "hspace": 0.06}

@@ -13,7 +13,7 @@ from consumer.batch import Partition
 from consumer.dead_letters import DeadLetters
 from consumer.decoding import Decoder
 from consumer.heart import Heart
-from consumer.pipeline import Stage, run
+from consumer.pipeline import Pipeline, Stage
 from consumer.roster import Roster
 from consumer.sink import StoreSink
 from consumer.source import KafkaSource
@@ -66,8 +66,9 @@ class Hardware:
     def run(self, stop: threading.Event, reached: Callable[[str], None] | None = None) -> None:
         """Work until `stop` is set, then leave the group."""
         more = {"reached": reached} if reached else {}
+        work = Pipeline(self._source, self._stages, self._letters, self._sink, **more)
         try:
-            run(self._source, self._stages, self._letters, self._sink, stop, **more)
+            work.run(stop)
         finally:
             self._source.close()
             self._announce.flush(2)

@@ -57,6 +57,7 @@ class Batch:
     offsets: NDArray[np.int64]  # [n], of the row's partition
     replayed: NDArray[np.bool_]  # [n], judged and stored before: fills the rings and timers only
     next_offsets: Mapping[Partition, int]  # to commit once the rows are safe
+    refill_offsets: Mapping[Partition, int] = field(default_factory=dict)  # where a restart reads
     cluster: str = ""
     new_devices: Sequence[Device] = ()
     refused: Sequence[Refused] = ()

@@ -1,13 +1,18 @@
-"""The loop: from the source through the stages to the sink."""
+"""The loop: from the source through the stages to the sink.
+
+While one batch is being written, the next one is read and staged: writing waits for the disk,
+staging for the processor. There is never more than one batch on its way into the store.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 from consumer.batch import Batch, Refused
+from fleetpulse.errors import BrokerError, StoreError
 
 Stage = Callable[[Batch], Batch]
 
@@ -23,6 +28,9 @@ class Source(Protocol):
 
     def commit(self, batch: Batch) -> None:
         """Say that the batch is safe."""
+
+    def before_revoke(self, settle: Callable[[], None]) -> None:
+        """Have `settle` called before partitions are given away."""
 
 
 class Sink(Protocol):
@@ -43,32 +51,96 @@ def _nothing(_: str) -> None:
     """The default of `reached`."""
 
 
-def run(
-    source: Source,
-    stages: Sequence[Stage],
-    letters: Letters,
-    sink: Sink,
-    stop: threading.Event,
-    *,
-    reached: Callable[[str], None] = _nothing,
-) -> None:
-    """Move batches from source to sink until `stop` is set.
+class Pipeline:
+    """Moves batches from source to sink.
 
     Write, then commit: a crash in between repeats a batch and never loses one, so every sink must
     accept the same batch twice. reached: told the name of each step once it is done; tests end the
     process there.
     """
-    while not stop.is_set():
-        batch = source.next_batch()
-        reached("read")
-        for stage in stages:
-            batch = stage(batch)
-        reached("staged")
-        if not source.hold_while(partial(letters.deliver, batch.refused), stop):
-            return
-        reached("lettered")
-        if not source.hold_while(partial(sink.write, batch), stop):
-            return
-        reached("written")
-        source.commit(batch)
-        reached("committed")
+
+    def __init__(
+        self,
+        source: Source,
+        stages: Sequence[Stage],
+        letters: Letters,
+        sink: Sink,
+        *,
+        reached: Callable[[str], None] = _nothing,
+    ) -> None:
+        self._source, self._stages = source, stages
+        self._letters, self._sink, self._reached = letters, sink, reached
+        self._flight: _Flight | None = None
+        source.before_revoke(self._settle)
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set; what is being written then is finished and committed."""
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer") as writer:
+            while not stop.is_set():
+                batch = self._source.next_batch()
+                self._reached("read")
+                for stage in self._stages:
+                    batch = stage(batch)
+                self._reached("staged")
+                if not self._land(stop):
+                    return
+                self._flight = _Flight(batch, self._letters, self._sink, self._reached)
+                self._flight.start(writer)
+            self._settle()
+
+    def _land(self, stop: threading.Event) -> bool:
+        """Wait until the batch in flight is safe, again and again if need be; False: stopped."""
+        if self._flight is not None:
+            if not self._source.hold_while(self._flight.finish, stop):
+                return False
+            self._commit(self._flight)
+        return True
+
+    def _settle(self) -> None:
+        """Commit the batch in flight if it gets safe at the first try; else others repeat it."""
+        if self._flight is not None:
+            try:
+                self._flight.finish()
+            except (StoreError, BrokerError):
+                return
+            self._commit(self._flight)
+
+    def _commit(self, flight: _Flight) -> None:
+        self._flight = None
+        self._source.commit(flight.batch)
+        self._reached("committed")
+
+
+class _Flight:
+    """A batch on its way to safety: its dead letters first, then its rows, states and events."""
+
+    def __init__(
+        self, batch: Batch, letters: Letters, sink: Sink, reached: Callable[[str], None]
+    ) -> None:
+        self.batch = batch
+        self._letters, self._sink, self._reached = letters, sink, reached
+        self._lettered = False
+        self._first: Future[None] | None = None
+
+    def start(self, writer: ThreadPoolExecutor) -> None:
+        """Begin in another thread."""
+        self._first = writer.submit(self._write)
+
+    def finish(self) -> None:
+        """Return once everything is safe; a call after a failure tries again.
+
+        Raises StoreBusy, StoreError or BrokerError.
+        """
+        first, self._first = self._first, None
+        if first is not None:
+            first.result()
+        else:
+            self._write()
+
+    def _write(self) -> None:
+        if not self._lettered:  # a store that is busy afterwards does not repeat them
+            self._letters.deliver(self.batch.refused)
+            self._lettered = True
+            self._reached("lettered")
+        self._sink.write(self.batch)
+        self._reached("written")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -52,6 +52,7 @@ class KafkaSource:
         self._batch_rows, self._batch_s = batch_rows, batch_ms / 1000
         self._assigned: dict[Partition, _Assigned] = {}
         self._holding = False
+        self._settle: Callable[[], None] = lambda: None
         self._consumer = Consumer(
             dict(config)
             | {
@@ -72,7 +73,7 @@ class KafkaSource:
                 [topics] if topics.startswith("^") else topics.split(","),
                 on_assign=self._assign,
                 on_revoke=self._revoke,
-                on_lost=self._revoke,
+                on_lost=self._drop,
             )
         except KafkaException as problem:
             self._consumer.close()
@@ -86,8 +87,7 @@ class KafkaSource:
             log.warning("cannot read, trying again: %s", problem.args[0].str())
             messages = []
         batch = self._decoder.decode(self._records(messages), self.cluster)
-        self._mark(batch)
-        return batch
+        return replace(batch, refill_offsets=self._mark(batch))
 
     def commit(self, batch: Batch) -> None:
         """Say that everything before the batch's next offsets is safe.
@@ -96,9 +96,12 @@ class KafkaSource:
         commit that fails is made good by the next one: what is stored stays stored.
         """
         offsets = [
-            TopicPartition(topic, number, offset, str(known.marks.start(offset)))
+            TopicPartition(
+                topic, number, offset, str(batch.refill_offsets.get((topic, number), offset))
+            )
             for (topic, number), offset in batch.next_offsets.items()
-            if (known := self._assigned.get((topic, number))) and offset > known.judge_from
+            if (known := self._assigned.get((topic, number))) is not None
+            and offset > known.judge_from
         ]
         if not offsets:
             return
@@ -124,6 +127,10 @@ class KafkaSource:
                 return True
         return False
 
+    def before_revoke(self, settle: Callable[[], None]) -> None:
+        """Have `settle` called before partitions are given away, so that it may still commit."""
+        self._settle = settle
+
     def close(self) -> None:
         """Leave the group, so that others take the partitions at once."""
         self._consumer.close()
@@ -148,12 +155,18 @@ class KafkaSource:
         if error.code() != KafkaError._PARTITION_EOF:
             log.warning("broker says: %s", error.str())
 
-    def _mark(self, batch: Batch) -> None:
+    def _mark(self, batch: Batch) -> dict[Partition, int]:
+        """From where a restart must read that continues after this batch."""
         for index, partition in enumerate(batch.partitions):
             known = self._assigned.get(partition)
             rows = batch.partition_of == index
             if known is not None and rows.any():
                 known.marks.note(int(batch.offsets[rows].min()), int(batch.measured_at[rows].max()))
+        return {
+            partition: known.marks.start(offset)
+            for partition, offset in batch.next_offsets.items()
+            if (known := self._assigned.get(partition)) is not None
+        }
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Begin each partition where a restart must: at the committed offset less the refill."""
@@ -173,6 +186,10 @@ class KafkaSource:
         log.info("assigned %s", ", ".join(f"{t}/{p}" for t, p in names) or "nothing")
 
     def _revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._settle()
+        self._drop(consumer, partitions)
+
+    def _drop(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for one in partitions:
             self._assigned.pop((one.topic, one.partition), None)
         consumer.incremental_unassign(partitions)

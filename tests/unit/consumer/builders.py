@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from consumer.batch import Batch, Partition, Refused
 from consumer.decoding import Decoder, Record
-from consumer.pipeline import run
+from consumer.pipeline import Pipeline
 from consumer.refill import RefillMarks
 from consumer.roster import Roster
 from consumer.sink import StoreSink
@@ -154,16 +154,18 @@ class LogSource:
         batch = self._decoder.decode(records, "test")
         if len(batch):
             self._marks.note(int(batch.offsets.min()), int(batch.measured_at.max()))
-        return batch
+        return replace(batch, refill_offsets={PARTITION: self._marks.start(end)})
 
     def hold_while(self, write: Callable[[], None], stop: threading.Event) -> bool:
         write()
         return True
 
+    def before_revoke(self, settle: Callable[[], None]) -> None: ...
+
     def commit(self, batch: Batch) -> None:
-        for offset in batch.next_offsets.values():
+        for partition, offset in batch.next_offsets.items():
             if offset > self._judge_from:
-                self._log.committed = (offset, self._marks.start(offset))
+                self._log.committed = (offset, batch.refill_offsets[partition])
 
 
 def consume(
@@ -177,11 +179,10 @@ def consume(
     stop, roster, clock = threading.Event(), Roster(), ManualClock(NOON + 3_600_000)
     predictor = FakePredictor()
     rules = RuleBook(store.rules, roster, clock, predictor.thresholds)
-    run(
+    Pipeline(
         LogSource(log, Decoder(roster, clock), batch_rows, stop),
         [predict(predictor, rules), Limits(store.alerts, rules, predictor)],
         NoLetters(),
         StoreSink(store, clock, SilentProducer()),  # type: ignore[arg-type]
-        stop,
         reached=reached,
-    )
+    ).run(stop)

@@ -1,4 +1,4 @@
-"""The loop: write, then commit; hold while the store is busy."""
+"""The loop: write, then commit; the next batch is staged while one is written."""
 
 from __future__ import annotations
 
@@ -8,71 +8,148 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from consumer.batch import Batch, Refused
-from consumer.pipeline import run
+from consumer.pipeline import Pipeline
+from fleetpulse.errors import StoreBusy, StoreError
 from tests.unit.consumer.builders import a_reading, decode
 
+PATIENCE_S = 10.0
 
-class OneBatch:
-    """A source of one batch that writes down what happens."""
 
-    def __init__(self, batch: Batch, stop: threading.Event, diary: list[str]) -> None:
-        self._batch, self._stop, self._diary = batch, stop, diary
+class Batches:
+    """A source of these batches that writes down what is committed."""
+
+    def __init__(self, diary: list[str], *batches: Batch) -> None:
+        self._diary, self._batches = diary, list(batches)
+        self.stop = threading.Event()
+        self.settle: Callable[[], None] = lambda: None
+        self.revokes = False
 
     def next_batch(self) -> Batch:
-        self._stop.set()
-        return self._batch
+        if len(self._batches) == 1:
+            self.stop.set()
+            if self.revokes:
+                self.settle()
+                self._diary.append("given away")
+        return self._batches.pop(0)
 
     def hold_while(self, write: Callable[[], None], stop: threading.Event) -> bool:
-        write()
-        return not self.gives_up
+        for _ in range(3):
+            try:
+                write()
+            except StoreError:
+                continue
+            return True
+        return False
 
-    gives_up = False
+    def before_revoke(self, settle: Callable[[], None]) -> None:
+        self.settle = settle
 
     def commit(self, batch: Batch) -> None:
-        self._diary.append("commit")
+        self._diary.append(f"commit {len(batch)}")
 
 
 class Diary:
-    """Letters and a sink that write down what they are given."""
+    """Letters and a sink that write down what they are given; the first writes may fail."""
 
-    def __init__(self, entries: list[str]) -> None:
-        self._entries = entries
+    def __init__(self, entries: list[str], failures: int = 0) -> None:
+        self._entries, self._failures = entries, failures
+        self.may_write = threading.Event()
+        self.may_write.set()
 
     def deliver(self, refused: Sequence[Refused]) -> None:
         self._entries.append(f"letters {len(refused)}")
 
     def write(self, batch: Batch) -> None:
+        assert self.may_write.wait(PATIENCE_S)
+        if self._failures > 0:
+            self._failures -= 1
+            raise StoreBusy("please wait")
         self._entries.append(f"write {len(batch)}")
 
 
-def run_once(batch: Batch, *, gives_up: bool = False, failing: bool = False) -> list[str]:
+def one() -> Batch:
+    return decode(a_reading(0))
+
+
+def two() -> Batch:
+    return decode(a_reading(5), a_reading(10))
+
+
+def run(*batches: Batch, failures: int = 0) -> list[str]:
     entries: list[str] = []
-    stop, diary = threading.Event(), Diary(entries)
-    source = OneBatch(batch, stop, entries)
-    source.gives_up = gives_up
-
-    def stage(one: Batch) -> Batch:
-        entries.append("stage")
-        if failing:
-            raise RuntimeError("a bug")
-        return one
-
-    run(source, [stage], diary, diary, stop)
+    source, diary = Batches(entries, *batches), Diary(entries, failures)
+    Pipeline(source, [], diary, diary).run(source.stop)
     return entries
 
 
 def test_a_batch_is_written_before_it_is_committed() -> None:
-    assert run_once(decode(a_reading())) == ["stage", "letters 0", "write 1", "commit"]
+    assert run(one()) == ["letters 0", "write 1", "commit 1"]
+
+
+def test_batches_are_written_and_committed_in_order() -> None:
+    entries = [entry for entry in run(one(), two()) if "letters" not in entry]
+
+    assert entries == ["write 1", "commit 1", "write 2", "commit 2"]
+
+
+def test_a_busy_store_gets_the_same_batch_again_but_its_letters_are_sent_once() -> None:
+    entries = run(one(), two(), failures=2)
+
+    assert entries[:3] == ["letters 0", "write 1", "commit 1"]
+
+
+def test_what_cannot_be_written_is_not_committed_nor_is_what_follows() -> None:
+    entries = run(one(), two(), failures=99)
+
+    assert not any("commit" in entry for entry in entries)
 
 
 def test_a_batch_of_no_rows_passes_the_stages_all_the_same() -> None:
-    assert run_once(decode())[0] == "stage"
+    seen: list[int] = []
+    source, diary = Batches([], decode()), Diary([])
+
+    def stage(batch: Batch) -> Batch:
+        seen.append(len(batch))
+        return batch
+
+    Pipeline(source, [stage], diary, diary).run(source.stop)
+
+    assert seen == [0]
 
 
-def test_what_could_not_be_written_is_not_committed() -> None:
-    assert "commit" not in run_once(decode(a_reading()), gives_up=True)
+def test_a_bug_in_a_stage_ends_the_work_and_commits_nothing_of_that_batch() -> None:
+    entries: list[str] = []
+    source, diary = Batches(entries, one()), Diary(entries)
 
+    def stage(_: Batch) -> Batch:
+        raise RuntimeError("a bug")
 
-def test_a_bug_in_a_stage_commits_nothing() -> None:
     with pytest.raises(RuntimeError, match="a bug"):
-        run_once(decode(a_reading()), failing=True)
+        Pipeline(source, [stage], diary, diary).run(source.stop)
+
+    assert entries == []
+
+
+def test_the_next_batch_is_read_and_staged_while_one_is_written() -> None:
+    entries: list[str] = []
+    source, diary = Batches(entries, one(), two()), Diary(entries)
+    diary.may_write.clear()
+
+    def stage(batch: Batch) -> Batch:
+        if len(batch) == 2:  # reached although the first batch is still being written
+            diary.may_write.set()
+        return batch
+
+    Pipeline(source, [stage], diary, diary).run(source.stop)
+
+    assert entries[-1] == "commit 2"
+
+
+def test_partitions_are_given_away_only_after_the_batch_in_flight_is_committed() -> None:
+    entries: list[str] = []
+    source, diary = Batches(entries, one(), decode()), Diary(entries)
+    source.revokes = True
+
+    Pipeline(source, [], diary, diary).run(source.stop)
+
+    assert entries.index("commit 1") < entries.index("given away")
