@@ -10,7 +10,7 @@ from setuptools import setup
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "fleetpulse/__init__.py").read_text())[1]
 
-CORE = ["msgspec>=0.20", "pydantic-settings>=2.14", "rich>=14"]
+CORE = ["msgspec>=0.20", "rich>=14"]
 SQL = ["SQLAlchemy>=2.1"]
 AGENT = ["confluent-kafka==2.16.0", "psutil>=7", "gpiozero>=2.0.1"]
 CONSUMER = [

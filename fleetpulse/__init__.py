@@ -1,7 +1,7 @@
 """What every fleetpulse process agrees on: telemetry, wire format, alerts, policy, stores.
 
 Nothing in here starts anything on import, and nothing outside `stores` and `cli` needs more than
-msgspec, pydantic-settings and confluent-kafka, so that an agent stays small.
+msgspec and confluent-kafka, so that an agent stays small.
 """
 
 __version__ = "0.1.0"

@@ -1,61 +1,99 @@
 """Every setting of every process: one frozen class per process, read once in its `__main__`.
 
-Names are environment variables; docs/settings.md lists them all, and a test holds that.
+Names are environment variables; docs/settings.md lists them all, and a test holds that. The
+classes are plain dataclasses whose values msgspec checks, since a settings library would take a
+third of the memory that an agent may have (docs/decisions/0003-settings.md).
 """
 
 from __future__ import annotations
 
+import dataclasses
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import msgspec
+from msgspec import Meta
 
 from fleetpulse.errors import SettingsError
 
 
-class DataSettings(BaseSettings):
+class Secret:
+    """A text that shows itself only when asked for by name."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def get_secret_value(self) -> str:
+        """The text itself."""
+        return self._text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variable:
+    """The environment variable of a setting."""
+
+    name: str
+    meaning: str
+    default: Any
+
+
+def setting(default: Any, name: str, meaning: str) -> Any:
+    """A field that is read from the environment variable `name`."""
+    variable = Variable(name=name, meaning=meaning, default=default)
+    return dataclasses.field(default=default, metadata={"variable": variable})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
     """Where a process keeps what it keeps on disk."""
 
-    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, env_ignore_empty=True)
-
-    data: Path = Field(
+    data: Path = setting(
         Path(".fleetpulse"),
-        validation_alias="FLEETPULSE_DATA",
-        description="Folder for the local store, the spools and the embedded broker's address.",
+        "FLEETPULSE_DATA",
+        "Folder for the local store, the spools and the embedded broker's address.",
     )
 
 
+@dataclass(frozen=True, kw_only=True)
 class KafkaSettings(DataSettings):
     """How to reach Kafka."""
 
-    bootstrap_servers: str | None = Field(
+    bootstrap_servers: str | None = setting(
         None,
-        validation_alias="KAFKA_BROKER_SETTINGS",
-        description="Bootstrap servers, host:port,… Absent: the broker of `fleetpulse up`.",
+        "KAFKA_BROKER_SETTINGS",
+        "Bootstrap servers, host:port,… Absent: the broker of `fleetpulse up`.",
     )
-    cluster_key: SecretStr | None = Field(
+    cluster_key: Secret | None = setting(
         None,
-        validation_alias="KAFKA_CLUSTER_KEY",
-        description="API key or user; with the secret it turns on SASL_SSL.",
+        "KAFKA_CLUSTER_KEY",
+        "API key or user; with the secret it turns on SASL_SSL.",
     )
-    cluster_secret: SecretStr | None = Field(
-        None, validation_alias="KAFKA_CLUSTER_SECRET", description="API secret or password."
+    cluster_secret: Secret | None = setting(
+        None,
+        "KAFKA_CLUSTER_SECRET",
+        "API secret or password.",
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = setting(
         "PLAIN",
-        validation_alias="KAFKA_SASL_MECHANISM",
-        description="PLAIN for Confluent Cloud, SCRAM-SHA-512 for MSK.",
+        "KAFKA_SASL_MECHANISM",
+        "PLAIN for Confluent Cloud, SCRAM-SHA-512 for MSK.",
     )
 
 
+@dataclass(frozen=True, kw_only=True)
 class StoreSettings(DataSettings):
     """Where readings and alerts are kept."""
 
-    store: str | None = Field(
+    store: str | None = setting(
         None,
-        validation_alias="FLEETPULSE_STORE",
-        description="Address of the store: `sqlite:///FILE` or `memory:`."
+        "FLEETPULSE_STORE",
+        "Address of the store: `sqlite:///FILE` or `memory:`."
         " Default: `fleetpulse.db` in the data folder.",
     )
 
@@ -65,166 +103,178 @@ class StoreSettings(DataSettings):
         return self.store or f"sqlite:///{self.data / 'fleetpulse.db'}"
 
 
-class ModelSettings(BaseSettings):
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings(DataSettings):
     """Where models are kept."""
 
-    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, env_ignore_empty=True)
-
-    models: str | None = Field(
+    models: str | None = setting(
         None,
-        validation_alias="FLEETPULSE_MODELS",
-        description="Address of the models: `dir:FOLDER`. Default: the models that are shipped.",
+        "FLEETPULSE_MODELS",
+        "Address of the models: `dir:FOLDER`. Default: the models that are shipped.",
     )
 
 
+@dataclass(frozen=True, kw_only=True)
 class AgentSettings(KafkaSettings):
     """`fleetpulse agent`."""
 
-    device: Literal["RASPBERRY", "PC"] | None = Field(
+    device: Literal["RASPBERRY", "PC"] | None = setting(
         None,
-        validation_alias="DEVICE",
-        description="Which agent plain `fleetpulse agent` is: RASPBERRY or PC.",
+        "DEVICE",
+        "Which agent plain `fleetpulse agent` is: RASPBERRY or PC.",
     )
-    topic: str | None = Field(
+    topic: str | None = setting(
         None,
-        validation_alias="TOPIC_NAME",
-        description="Topic that the agent publishes to. Default: telemetry.<kind>.",
+        "TOPIC_NAME",
+        "Topic that the agent publishes to. Default: telemetry.<kind>.",
     )
-    device_id: str | None = Field(
+    device_id: str | None = setting(
         None,
-        validation_alias="FLEETPULSE_DEVICE_ID",
-        description="Name of this device. Default: the host's name.",
+        "FLEETPULSE_DEVICE_ID",
+        "Name of this device. Default: the host's name.",
     )
-    interval_s: float = Field(
+    interval_s: Annotated[float, Meta(gt=0, le=3600)] = setting(
         5.0,
-        gt=0,
-        le=3600,
-        validation_alias="FLEETPULSE_INTERVAL",
-        description="Seconds between two readings.",
+        "FLEETPULSE_INTERVAL",
+        "Seconds between two readings.",
     )
-    spool_bytes: int = Field(
+    spool_bytes: Annotated[int, Meta(ge=64 * 1024)] = setting(
         64 * 1024 * 1024,
-        ge=64 * 1024,
-        validation_alias="FLEETPULSE_SPOOL_BYTES",
-        description="Cap of the agent's disk spool; past it the oldest readings are dropped.",
+        "FLEETPULSE_SPOOL_BYTES",
+        "Cap of the agent's disk spool; past it the oldest readings are dropped.",
     )
-    fan_pin: int | None = Field(
+    fan_pin: Annotated[int, Meta(ge=0, le=27)] | None = setting(
         None,
-        ge=0,
-        le=27,
-        validation_alias="FLEETPULSE_FAN_PIN",
-        description="GPIO pin (BCM number) of a fan's tachometer on a Raspberry Pi.",
+        "FLEETPULSE_FAN_PIN",
+        "GPIO pin (BCM number) of a fan's tachometer on a Raspberry Pi.",
     )
-    fan_rated_rpm: float | None = Field(
+    fan_rated_rpm: Annotated[float, Meta(gt=0)] | None = setting(
         None,
-        gt=0,
-        validation_alias="FLEETPULSE_FAN_RATED_RPM",
-        description="The fan's rated speed; with the rated flow it turns RPM into CFM.",
+        "FLEETPULSE_FAN_RATED_RPM",
+        "The fan's rated speed; with the rated flow it turns RPM into CFM.",
     )
-    fan_rated_cfm: float | None = Field(
+    fan_rated_cfm: Annotated[float, Meta(gt=0)] | None = setting(
         None,
-        gt=0,
-        validation_alias="FLEETPULSE_FAN_RATED_CFM",
-        description="The fan's rated flow in CFM at its rated speed.",
+        "FLEETPULSE_FAN_RATED_CFM",
+        "The fan's rated flow in CFM at its rated speed.",
     )
 
 
+@dataclass(frozen=True, kw_only=True)
 class ConsumerSettings(KafkaSettings, StoreSettings, ModelSettings):
     """`fleetpulse consume`."""
 
-    topics: str = Field(
+    topics: str = setting(
         r"^telemetry\..*",
-        validation_alias="FLEETPULSE_TOPICS",
-        description="Topics to read: a regular expression beginning with ^, or names with commas.",
+        "FLEETPULSE_TOPICS",
+        "Topics to read: a regular expression beginning with ^, or names with commas.",
     )
-    group: str = Field(
+    group: str = setting(
         "fleetpulse-hardware",
-        validation_alias="FLEETPULSE_GROUP",
-        description="Consumer group; consumers of one group share the partitions.",
+        "FLEETPULSE_GROUP",
+        "Consumer group; consumers of one group share the partitions.",
     )
-    batch_rows: int = Field(
+    batch_rows: Annotated[int, Meta(ge=1, le=100_000)] = setting(
         5000,
-        ge=1,
-        le=100_000,
-        validation_alias="FLEETPULSE_BATCH_ROWS",
-        description="Most records of one batch.",
+        "FLEETPULSE_BATCH_ROWS",
+        "Most records of one batch.",
     )
-    batch_ms: int = Field(
+    batch_ms: Annotated[int, Meta(ge=1, le=10_000)] = setting(
         200,
-        ge=1,
-        le=10_000,
-        validation_alias="FLEETPULSE_BATCH_MS",
-        description="Longest wait for a batch to fill, in milliseconds.",
+        "FLEETPULSE_BATCH_MS",
+        "Longest wait for a batch to fill, in milliseconds.",
     )
 
 
+@dataclass(frozen=True, kw_only=True)
 class ApiSettings(StoreSettings, ModelSettings):
     """`fleetpulse api`."""
 
-    host: str = Field(
+    host: str = setting(
         "127.0.0.1",
-        validation_alias="FLEETPULSE_HOST",
-        description="Address that the API listens on: a loopback address.",
+        "FLEETPULSE_HOST",
+        "Address that the API listens on: a loopback address.",
     )
-    port: int = Field(
-        8000, ge=1, le=65535, validation_alias="FLEETPULSE_PORT", description="The API's port."
+    port: Annotated[int, Meta(ge=1, le=65535)] = setting(
+        8000,
+        "FLEETPULSE_PORT",
+        "The API's port.",
     )
 
 
+@dataclass(frozen=True, kw_only=True)
 class BotSettings(StoreSettings):
     """`fleetpulse bot`."""
 
-    token: SecretStr | None = Field(
+    token: Secret | None = setting(
         None,
-        validation_alias="TELEGRAM_TOKEN",
-        description="Bot token from @BotFather. Absent: the local chat of `fleetpulse up`.",
+        "TELEGRAM_TOKEN",
+        "Bot token from @BotFather. Absent: the local chat of `fleetpulse up`.",
     )
-    telegram_api: str | None = Field(
+    telegram_api: str | None = setting(
         None,
-        validation_alias="FLEETPULSE_TELEGRAM_API",
-        description="Root of the Bot API. Default: Telegram's, or the local one without a token.",
+        "FLEETPULSE_TELEGRAM_API",
+        "Root of the Bot API. Default: Telegram's, or the local one without a token.",
     )
-    chats: str = Field(
+    chats: str = setting(
         "",
-        validation_alias="FLEETPULSE_TELEGRAM_CHATS",
-        description="Ids of the Telegram chats that the bot answers and warns, with commas.",
+        "FLEETPULSE_TELEGRAM_CHATS",
+        "Ids of the Telegram chats that the bot answers and warns, with commas.",
     )
-    port: int = Field(
+    port: Annotated[int, Meta(ge=1, le=65535)] = setting(
         8000,
-        ge=1,
-        le=65535,
-        validation_alias="FLEETPULSE_PORT",
-        description="Port of the local stack, where the local Bot API is found.",
+        "FLEETPULSE_PORT",
+        "Port of the local stack, where the local Bot API is found.",
     )
 
 
-PROCESS_SETTINGS: tuple[type[BaseSettings], ...] = (
+PROCESS_SETTINGS: tuple[type[DataSettings], ...] = (
     AgentSettings,
     ConsumerSettings,
     ApiSettings,
     BotSettings,
 )
 
-Settings = TypeVar("Settings", bound=BaseSettings)
+Settings = TypeVar("Settings", bound=DataSettings)
+
+
+def variables(kind: type[DataSettings]) -> Iterator[tuple[str, Variable]]:
+    """Every field of a process' settings, and the variable that it is read from."""
+    for field in dataclasses.fields(kind):
+        yield field.name, field.metadata["variable"]
 
 
 def load(kind: type[Settings], **overrides: Any) -> Settings:
     """The settings of a process: the environment, and over it what the command line gave.
 
-    overrides: by field name; None means not given. Raises SettingsError that names every wrong or
-    missing variable at once, without its value (it may be a secret).
+    overrides: by field name; None means not given. Raises SettingsError that names every wrong
+    variable at once, without its value (it may be a secret).
     """
-    given = {name: value for name, value in overrides.items() if value is not None}
-    try:
-        return kind(**given)
-    except ValidationError as problem:
-        raise SettingsError(_sentence(kind, problem)) from None
+    hints = get_type_hints(kind, include_extras=True)
+    values, faults = {}, []
+    for field, variable in variables(kind):
+        given = overrides.get(field)
+        given = os.environ.get(variable.name) if given is None else given
+        if given is None or given == "":
+            continue
+        try:
+            values[field] = msgspec.convert(given, hints[field], strict=False, dec_hook=_made)
+        except msgspec.ValidationError as problem:
+            faults.append(f"{variable.name}: {_expected(hints[field], problem)}")
+    if faults:
+        raise SettingsError(f"Wrong settings: {'; '.join(faults)}. See docs/settings.md.")
+    return kind(**values)
 
 
-def _sentence(kind: type[BaseSettings], problem: ValidationError) -> str:
-    variables = {name: str(f.validation_alias) for name, f in kind.model_fields.items()}
-    faults = []
-    for fault in problem.errors(include_input=False, include_url=False):
-        name = str(fault["loc"][0])
-        faults.append(f"{variables.get(name, name)}: {fault['msg']}")
-    return "Wrong settings: " + "; ".join(faults) + ". See docs/settings.md."
+def _made(wanted: type, given: Any) -> Any:
+    return wanted(given)
+
+
+def _expected(hint: Any, problem: msgspec.ValidationError) -> str:
+    """What a value should have been; msgspec's own words for a choice would repeat the value."""
+    choices = [one for part in (hint, *get_args(hint)) for one in _choices(part)]
+    return f"Expected one of {', '.join(choices)}" if choices else str(problem)
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) is Literal else ()

@@ -8,14 +8,11 @@ docs/settings.md is made as a whole; docs/wire.md has generated parts between tw
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
-
 from fleetpulse.alerts import Severity, State
-from fleetpulse.settings import PROCESS_SETTINGS
+from fleetpulse.settings import PROCESS_SETTINGS, Variable, variables
 from fleetpulse.telemetry import CHANNELS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,8 +41,8 @@ def pages() -> dict[Path, str]:
 def settings_page() -> str:
     """A row per environment variable, with who reads it."""
     rows = [
-        (f"`{name}`", ", ".join(readers), _default(field), field.description or "")
-        for name, (field, readers) in sorted(_variables().items())
+        (f"`{name}`", ", ".join(readers), _default(variable), variable.meaning)
+        for name, (variable, readers) in sorted(_variables().items())
     ]
     head = ("variable", "used by", "default", "meaning")
     return SETTINGS_HEAD + table(head, rows) + SETTINGS_FOOT
@@ -84,24 +81,17 @@ def _words(values: Iterable[str]) -> str:
     return ", ".join(f"`{value}`" for value in values)
 
 
-def _variables() -> dict[str, tuple[FieldInfo, list[str]]]:
-    found: dict[str, tuple[FieldInfo, list[str]]] = {}
-    for process, name, field in _fields():
-        found.setdefault(name, (field, []))[1].append(process)
+def _variables() -> dict[str, tuple[Variable, list[str]]]:
+    found: dict[str, tuple[Variable, list[str]]] = {}
+    for kind in PROCESS_SETTINGS:
+        process = kind.__name__.removesuffix("Settings").lower()
+        for _, variable in variables(kind):
+            found.setdefault(variable.name, (variable, []))[1].append(process)
     return found
 
 
-def _fields() -> Iterator[tuple[str, str, FieldInfo]]:
-    for kind in PROCESS_SETTINGS:
-        process = kind.__name__.removesuffix("Settings").lower()
-        for field in kind.model_fields.values():
-            yield process, str(field.validation_alias), field
-
-
-def _default(field: FieldInfo) -> str:
-    if field.default is PydanticUndefined:
-        return "required"
-    return "" if field.default in (None, "") else f"`{field.default}`"
+def _default(variable: Variable) -> str:
+    return "" if variable.default in (None, "") else f"`{variable.default}`"
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ import os
 import hypothesis
 import pytest
 
-from fleetpulse.settings import PROCESS_SETTINGS
+from fleetpulse.settings import PROCESS_SETTINGS, variables
 
 pytest.register_assert_rewrite("tests.contracts")
 
@@ -19,9 +19,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("fleetpulse")
 
-VARIABLES = {
-    str(field.validation_alias) for kind in PROCESS_SETTINGS for field in kind.model_fields.values()
-}
+VARIABLES = {variable.name for kind in PROCESS_SETTINGS for _, variable in variables(kind)}
 
 
 @pytest.fixture(autouse=True)
