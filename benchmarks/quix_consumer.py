@@ -31,7 +31,7 @@ from fleetpulse.stores import open_store
 from fleetpulse.stores.protocols import Scored, Store
 from model.predictor import load_predictor
 
-BATCH_ROWS = 5_000
+BATCH_ROWS = 10_000
 
 
 class ScoringSink(BaseSink):  # type: ignore[misc]  # without types

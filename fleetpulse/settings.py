@@ -51,12 +51,17 @@ def setting(default: Any, name: str, meaning: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSettings:
-    """Where a process keeps what it keeps on disk."""
+    """What every process knows: where it keeps what it keeps, and how often machines speak."""
 
     data: Path = setting(
         Path(".fleetpulse"),
         "FLEETPULSE_DATA",
         "Folder for the local store, the spools and the embedded broker's address.",
+    )
+    interval_s: Annotated[float, Meta(gt=0, le=3600)] = setting(
+        5.0,
+        "FLEETPULSE_INTERVAL",
+        "Seconds between two readings.",
     )
 
 
@@ -133,11 +138,6 @@ class AgentSettings(KafkaSettings):
         "FLEETPULSE_DEVICE_ID",
         "Name of this device. Default: the host's name.",
     )
-    interval_s: Annotated[float, Meta(gt=0, le=3600)] = setting(
-        5.0,
-        "FLEETPULSE_INTERVAL",
-        "Seconds between two readings.",
-    )
     spool_bytes: Annotated[int, Meta(ge=64 * 1024)] = setting(
         64 * 1024 * 1024,
         "FLEETPULSE_SPOOL_BYTES",
@@ -175,7 +175,7 @@ class ConsumerSettings(KafkaSettings, StoreSettings, ModelSettings):
         "Consumer group; consumers of one group share the partitions.",
     )
     batch_rows: Annotated[int, Meta(ge=1, le=100_000)] = setting(
-        5000,
+        10_000,
         "FLEETPULSE_BATCH_ROWS",
         "Most records of one batch.",
     )

@@ -18,7 +18,7 @@ from bot.simulator.app import create_bot_api, create_chat_page
 from bot.simulator.chat import LocalChat
 from fleetpulse.clock import SystemClock
 from fleetpulse.errors import FleetpulseError, SettingsError
-from fleetpulse.settings import AgentSettings, ApiSettings, BotSettings, load
+from fleetpulse.settings import ApiSettings, BotSettings, load
 from fleetpulse.stores import open_store
 from model.registry import open_registry
 
@@ -48,7 +48,7 @@ def web_app(settings: ApiSettings) -> DispatcherMiddleware:
         open_store(settings.store_url),
         open_registry(settings.models),
         clock=SystemClock(),
-        interval_s=load(AgentSettings).interval_s,
+        interval_s=settings.interval_s,
         chat_url="/chat" if has_local_chat else None,
     )
     if not has_local_chat:
