@@ -20,6 +20,7 @@ import msgspec
 SUFFIX = ".readings"
 UNREADABLE_SUFFIX = ".unreadable"
 UNREADABLE_KEPT = 5  # files; a dying disk must not fill itself with its own damage
+_SEQ_DIGITS = 18  # what a position can hold as well
 _SLOT_BYTES = 4096  # a page each: writing one never touches the other
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -45,6 +46,8 @@ def entry_of(line: bytes) -> Entry | None:
     if not line.endswith(b"\n") or line[:9] != b"%08x " % zlib.crc32(body):
         return None
     seq, _, payload = body.partition(b" ")
+    if not seq.isdigit() or len(seq) > _SEQ_DIGITS:
+        return None  # the checksum of nothing is 0, so a line of zeros has the right one
     return Entry(int(seq), payload)
 
 

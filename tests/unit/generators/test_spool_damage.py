@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
+import zlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fleetpulse.clock import ManualClock
 from generators.spool import SEQ_LEAP, Spool
@@ -102,6 +106,41 @@ def test_a_segment_of_noise_is_set_aside_whole(folder: Path) -> None:
 
     assert seqs(spool) == []
     assert "5000 bytes" in spool.damage[0]
+
+
+@pytest.mark.parametrize("body", [b"", b" {}", b"five {}", b"-5 {}", b"9" * 5000 + b" {}"])
+def test_a_line_with_the_right_checksum_and_no_seq_is_damage(folder: Path, body: bytes) -> None:
+    with segment(folder).open("ab") as file:
+        file.write(b"%08x %s\n" % (zlib.crc32(body), body))
+
+    spool = opened(folder)
+
+    assert seqs(spool) == list(range(1, 11))
+    assert "(1 lines) cannot be read" in spool.damage[0]
+
+
+checked_lines = st.binary(max_size=40).map(lambda body: b"%08x %s\n" % (zlib.crc32(body), body))
+numbered_lines = st.builds(
+    lambda seq, payload: b"%08x %d %s\n" % (zlib.crc32(b"%d %s" % (seq, payload)), seq, payload),
+    st.integers(0, 10**15) | st.integers(10**18),  # what a spool can reach, and beyond
+    st.binary(max_size=9),
+)
+
+
+@given(st.lists(st.binary(max_size=40) | checked_lines | numbered_lines, max_size=12).map(b"".join))
+def test_whatever_bytes_are_in_a_segment_the_spool_starts_and_goes_on(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / f"{1:020d}.readings").write_bytes(content)
+
+        spool = opened(Path(name))
+        spool.append(b'{"after":1}')
+        taken = spool.take(1_000_000)
+        for entry in taken:
+            spool.ack(entry.seq)
+        spool.close()
+
+        assert taken[-1].payload == b'{"after":1}'
+        assert (spool.depth, spool.dropped) == (0, 0)
 
 
 def test_readings_out_of_order_are_not_sent(folder: Path) -> None:
