@@ -66,7 +66,9 @@ class Hardware:
     def run(self, stop: threading.Event, reached: Callable[[str], None] | None = None) -> None:
         """Work until `stop` is set, then leave the group."""
         more = {"reached": reached} if reached else {}
-        work = Pipeline(self._source, self._stages, self._letters, self._sink, **more)
+        work = Pipeline(
+            self._source, self._stages, self._letters, self._sink, prepare=self._limits.load, **more
+        )
         try:
             work.run(stop)
         finally:

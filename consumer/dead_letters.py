@@ -14,7 +14,9 @@ from fleetpulse.kafka import DEAD_LETTER_TOPIC
 
 log = logging.getLogger(__name__)
 
-MAX_VALUE_BYTES = 500_000  # the rest of a larger value is cut, so that the letter itself fits
+# The rest of a larger key or value is cut, so that the letter itself fits into a record.
+MAX_KEY_BYTES = 1_000
+MAX_VALUE_BYTES = 500_000
 _DELIVERY_S = 10.0
 
 
@@ -63,8 +65,8 @@ class DeadLetters:
         try:
             self._producer.produce(
                 self._topic,
-                key=one.key,
-                value=None if one.value is None else one.value[:MAX_VALUE_BYTES],
+                key=one.key and one.key[:MAX_KEY_BYTES],
+                value=one.value and one.value[:MAX_VALUE_BYTES],
                 headers=[(name, text.encode()) for name, text in headers.items()],
                 on_delivery=lambda error, _: failures.append(error.str()) if error else None,
             )

@@ -24,7 +24,7 @@ class Heart:
     def __call__(self, batch: Batch) -> Batch:
         """The same batch."""
         now = self._clock.now_ms()
-        if self._beat_at is None or now - self._beat_at >= BEAT_MS:
+        if self._beat_at is None or abs(now - self._beat_at) >= BEAT_MS:
             try:
                 self._store.beat(Heartbeat(process=self._process, at=now))
                 self._beat_at = now

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Protocol
 
 from consumer.batch import Batch, Refused
@@ -55,8 +56,9 @@ class Pipeline:
     """Moves batches from source to sink.
 
     Write, then commit: a crash in between repeats a batch and never loses one, so every sink must
-    accept the same batch twice. reached: told the name of each step once it is done; tests end the
-    process there.
+    accept the same batch twice. prepare: fetches what the stages need for a batch; it may raise
+    StoreBusy or StoreError, stages may not. reached: told the name of each step once it is done;
+    tests end the process there.
     """
 
     def __init__(
@@ -66,9 +68,10 @@ class Pipeline:
         letters: Letters,
         sink: Sink,
         *,
+        prepare: Callable[[Batch], None] = lambda batch: None,
         reached: Callable[[str], None] = _nothing,
     ) -> None:
-        self._source, self._stages = source, stages
+        self._source, self._prepare, self._stages = source, prepare, stages
         self._letters, self._sink, self._reached = letters, sink, reached
         self._flight: _Flight | None = None
         source.before_revoke(self._settle)
@@ -79,6 +82,8 @@ class Pipeline:
             while not stop.is_set():
                 batch = self._source.next_batch()
                 self._reached("read")
+                if not self._source.hold_while(partial(self._prepare, batch), stop):
+                    break
                 for stage in self._stages:
                     batch = stage(batch)
                 self._reached("staged")

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 _RETRY_S = 1.0
 _POLL_S = 0.1
+_START_S = 4.0  # an answer of the broker; then the process ends and is started again
+_COMMITTED_TRIES = 5
 
 
 @dataclass(slots=True)
@@ -27,6 +29,7 @@ class _Assigned:
 
     judge_from: int  # records before this offset were judged by an earlier run
     marks: RefillMarks = field(default_factory=RefillMarks)
+    expected: int | None = None  # the next offset
 
 
 class KafkaSource:
@@ -52,6 +55,7 @@ class KafkaSource:
         self._batch_rows, self._batch_s = batch_rows, batch_ms / 1000
         self._assigned: dict[Partition, _Assigned] = {}
         self._holding = False
+        self._last_error = ""  # the same one is logged once in a row
         self._settle: Callable[[], None] = lambda: None
         self._consumer = Consumer(
             dict(config)
@@ -65,10 +69,12 @@ class KafkaSource:
                 # librdkafka's default of 1 s idles a fast reader whenever its queue was full.
                 "fetch.queue.backoff.ms": 10,
                 "queued.max.messages.kbytes": 32_768,
+                "log_level": 0,  # what goes wrong comes through error_cb, once
+                "error_cb": self._log_error,
             }
         )
         try:
-            self.cluster = str(self._consumer.list_topics(timeout=10).cluster_id)
+            self.cluster = str(self._consumer.list_topics(timeout=_START_S).cluster_id)
             self._consumer.subscribe(
                 [topics] if topics.startswith("^") else topics.split(","),
                 on_assign=self._assign,
@@ -108,7 +114,8 @@ class KafkaSource:
         try:
             self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as problem:
-            log.warning("commit failed, the next one repeats it: %s", problem.args[0].str())
+            # Also what a rebalance does to a commit under way: nothing to worry about.
+            log.info("commit failed, the next one repeats it: %s", problem.args[0].str())
 
     def hold_while(self, write: Callable[[], None], stop: threading.Event) -> bool:
         """Do `write` until it succeeds, the partitions waiting meanwhile; False: stopped first.
@@ -147,13 +154,28 @@ class KafkaSource:
             partition = cast(Partition, (message.topic(), message.partition()))
             offset = cast(int, message.offset())
             known = self._assigned.get(partition)
+            self._notice_gap(known, partition, offset)
             replayed = known is not None and offset < known.judge_from
             records.append((partition, offset, message.key(), message.value(), replayed))
         return records
 
+    def _notice_gap(self, known: _Assigned | None, partition: Partition, offset: int) -> None:
+        """Say so when records are gone before they were read, as an embedded broker loses them."""
+        if known is None:
+            return
+        if known.expected is not None and offset > known.expected:
+            log.warning(
+                "%d records of %s/%d from offset %d on are gone: the broker dropped them unread",
+                offset - known.expected,
+                *partition,
+                known.expected,
+            )
+        known.expected = offset + 1
+
     def _log_error(self, error: KafkaError) -> None:
-        if error.code() != KafkaError._PARTITION_EOF:
-            log.warning("broker says: %s", error.str())
+        if error.str() != self._last_error:
+            self._last_error = error.str()
+            log.warning("broker says: %s", self._last_error)
 
     def _mark(self, batch: Batch) -> dict[Partition, int]:
         """From where a restart must read that continues after this batch."""
@@ -173,9 +195,9 @@ class KafkaSource:
         names = [(one.topic, one.partition) for one in partitions]
         self._forget(names)
         starts = []
-        for one in consumer.committed(partitions, timeout=10) if partitions else []:
+        for one in _committed(consumer, partitions):
             committed = max(one.offset, 0)  # negative: nothing was ever committed
-            refill = int(one.metadata) if one.metadata else committed
+            refill = _refill_of(one.metadata, committed)
             self._assigned[(one.topic, one.partition)] = _Assigned(judge_from=committed)
             # Without a commit the client's own rule holds: from the earliest record.
             start = min(refill, committed) if one.offset >= 0 else one.offset
@@ -204,10 +226,35 @@ class KafkaSource:
         for _ in range(max(1, round(seconds / _POLL_S))):
             if stop.is_set():
                 return
-            self._consumer.poll(_POLL_S)  # keeps the membership; paused partitions give nothing
+            try:
+                self._consumer.poll(_POLL_S)  # keeps the membership; paused partitions give nothing
+            except KafkaException as problem:
+                log.warning("broker says: %s", problem.args[0].str())
 
     def _release(self) -> None:
         if self._holding:
             log.info("going on")
             self._consumer.resume(self._consumer.assignment())
             self._holding = False
+
+
+def _committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+    """Where the group stands in these partitions.
+
+    Raises BrokerError when the broker does not say: to read without knowing would judge again what
+    is judged, and never commit, so the process ends and starts anew.
+    """
+    if not partitions:
+        return []
+    for attempt in range(_COMMITTED_TRIES):
+        try:
+            return consumer.committed(partitions, timeout=10)
+        except KafkaException as problem:
+            reason = problem.args[0].str()
+            log.warning("cannot read the group's offsets (%d): %s", attempt + 1, reason)
+    raise BrokerError(f"The broker does not say where the group stands: {reason}")
+
+
+def _refill_of(metadata: str | None, committed: int) -> int:
+    """From where a restart reads; another program's commit says nothing about that."""
+    return int(metadata) if metadata and metadata.isascii() and metadata.isdigit() else committed

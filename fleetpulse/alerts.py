@@ -19,6 +19,7 @@ from fleetpulse.errors import InvalidRule, UnknownRule
 CALM_MS = 60_000  # a danger that the model no longer sees for this long has passed
 CALM_SHARE = 0.5  # of the threshold: below it the model no longer sees the danger
 CLEAR_HOLD_MS = 10_000  # past the close level for this long: recovered
+LONGEST_GAP_MS = 150_000  # a cadence of 2 minutes is normal; a longer silence is a gap
 MAX_HOLD_S = 300  # what the replay after a restart can rebuild; see docs/decisions/
 
 
@@ -281,6 +282,7 @@ class Timers:
     them from the log.
     """
 
+    last_at: int | None = None  # of the newest reading
     over_since: int | None = None  # at or past the limit
     clear_since: int | None = None  # back past the close level
     calm_since: int | None = None  # the model no longer sees the danger
@@ -304,14 +306,21 @@ def is_clear(rule: Rule, value: float) -> bool:
 
 
 def tick(timers: Timers, rule: Rule, sight: Sight, threshold: float) -> Timers:
-    """The timers after one more reading; what is not known leaves its timer as it was."""
+    """The timers after one more reading; what is not known leaves its timer as it was.
+
+    After a silence, or when the device's clock was set back, they begin anew: nobody knows what
+    held meanwhile.
+    """
+    last_at = sight.at if timers.last_at is None else timers.last_at
+    if not 0 <= sight.at - last_at <= LONGEST_GAP_MS:
+        timers = Timers()
     over, clear, calm = timers.over_since, timers.clear_since, timers.calm_since
     if not math.isnan(sight.value):
         over = _since(over, is_over(rule, sight.value), sight.at)
         clear = _since(clear, is_clear(rule, sight.value), sight.at)
     if not math.isnan(sight.probability):
         calm = _since(calm, sight.probability < CALM_SHARE * threshold, sight.at)
-    return Timers(over_since=over, clear_since=clear, calm_since=calm)
+    return Timers(last_at=sight.at, over_since=over, clear_since=clear, calm_since=calm)
 
 
 def _since(since: int | None, holds: bool, at: int) -> int | None:

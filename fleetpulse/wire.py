@@ -25,6 +25,15 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _INT64_MAX = 2**63 - 1
 _MAX_DIGITS = 20  # of a sign and 2**63
 
+_KIND_WORDS: dict[type, str] = {
+    type(None): "null",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+}
+
 encode = msgspec.json.Encoder().encode
 _decode_strictly = msgspec.json.Decoder(Reading).decode
 
@@ -69,7 +78,9 @@ def _decode_leniently(value: bytes) -> tuple[Reading, int]:
     except (ValueError, RecursionError) as problem:
         raise DecodeError("not-json", str(problem)[:200]) from problem
     if not isinstance(document, dict):
-        raise DecodeError("not-an-object", f"a JSON {type(document).__name__}, not an object")
+        raise DecodeError(
+            "not-an-object", f"JSON, but {_KIND_WORDS[type(document)]}, not an object"
+        )
     values = {name: _number(document.get(name)) for name in CHANNEL_NAMES}
     rejected = sum(document.get(name) is not None and values[name] is None for name in values)
     reading = Reading(
@@ -98,5 +109,5 @@ def _required(document: dict[str, Any], field: str, kind: type) -> Any:
     if value is None:
         raise DecodeError("missing-field", f"{field} is required")
     if isinstance(value, bool) or not isinstance(value, kind):
-        raise DecodeError("bad-field", f"{field} must be {kind.__name__}")
+        raise DecodeError("bad-field", f"{field} must be {_KIND_WORDS[kind]}")
     return value

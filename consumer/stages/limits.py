@@ -90,8 +90,6 @@ class Limits:
         """The batch with events, changed states, and each row's status and causes."""
         if not len(batch):
             return batch
-        self._grow(int(batch.slots.max()) + 1)
-        self._load(batch)
         values = np.column_stack([quantity(batch, rule.watches) for rule in RULES])
         probability = np.full_like(values, np.nan)
         for name, of_rule in batch.rule_probability.items():
@@ -218,16 +216,31 @@ class Limits:
         for name in PREDICTED_RULES:
             column = RULE_NAMES.index(name)
             needs = batch.channel(_NEEDS[name])
-            present = ~np.isnan(needs)
-            self._applies[batch.slots[present], column] = True
             missing = np.isnan(probability[:, column])
             watched = ~np.isnan(self._rules.limit[batch.slots, column])
-            unknown |= missing & watched & self._applies[batch.slots, column]
+            unknown |= missing & watched & self._seen(batch.slots, ~np.isnan(needs), column)
             nothing_known &= missing
         return np.where(unknown | nothing_known, _UNKNOWN, _OK).astype(np.int8)
 
-    def _load(self, batch: Batch) -> None:
-        """Read the states of devices seen for the first time since they came to this process."""
+    def _seen(
+        self, slots: NDArray[np.int64], present: NDArray[np.bool_], column: int
+    ) -> NDArray[np.bool_]:
+        """[n], whether the device was seen with what the rule needs, up to and with this row."""
+        first = np.full(len(self._applies), len(slots), dtype=np.int64)
+        rows = np.flatnonzero(present)
+        np.minimum.at(first, slots[rows], rows)
+        seen: NDArray[np.bool_] = self._applies[slots, column] | (
+            np.arange(len(slots)) >= first[slots]
+        )
+        self._applies[slots[rows], column] = True
+        return seen
+
+    def load(self, batch: Batch) -> None:
+        """Read the states of devices seen for the first time since they came to this process.
+
+        Must be called before each batch. Raises StoreBusy or StoreError; then nothing has changed.
+        """
+        self._grow(int(batch.slots.max(initial=-1)) + 1)
         new = np.unique(batch.slots[~self._loaded[batch.slots]])
         if not len(new):
             return

@@ -17,6 +17,7 @@ from fleetpulse.stores.protocols import RuleStore
 log = logging.getLogger(__name__)
 
 REFRESH_MS = 2_000
+READ_ALL_MS = 60_000
 _OVERLAP_MS = 60_000  # a change may be stored a little later than its own time says
 
 
@@ -40,6 +41,7 @@ class RuleBook:
         self._changes: dict[str, dict[str, RuleChange]] = {}
         self._rules: dict[int, Mapping[str, Rule]] = {}
         self._asked_at: int | None = None
+        self._read_all_at: int | None = None
         self._newest_change = 0
         self.exists: NDArray[np.bool_] = np.zeros((0, len(RULE_NAMES)), dtype=np.bool_)
         self.limit: NDArray[np.float64] = np.empty((0, len(RULE_NAMES)))
@@ -49,9 +51,9 @@ class RuleBook:
         """Take in new devices, and every few seconds what owners changed."""
         stale = self._roster.take_changed()
         now = self._clock.now_ms()
-        if self._asked_at is None or now - self._asked_at >= REFRESH_MS:
+        if self._asked_at is None or abs(now - self._asked_at) >= REFRESH_MS:
             self._asked_at = now
-            stale |= self._read_changes()
+            stale |= self._read_changes(now)
         self._grow()
         for slot in stale:
             self._set(slot)
@@ -60,9 +62,14 @@ class RuleBook:
         """One rule of one device."""
         return self._rules[slot][name]
 
-    def _read_changes(self) -> set[int]:
+    def _read_changes(self, now: int) -> set[int]:
+        """The slots whose rules changed. Once a minute all changes are read again, since a clock
+        that is behind dates a change before others that are known."""
+        since = max(0, self._newest_change - _OVERLAP_MS)
+        if self._read_all_at is None or abs(now - self._read_all_at) >= READ_ALL_MS:
+            self._read_all_at, since = now, 0
         try:
-            changes = self._store.changed_since(max(0, self._newest_change - _OVERLAP_MS))
+            changes = self._store.changed_since(since)
         except StoreError as problem:
             log.warning("rules stay as they were: %s", problem)
             return set()

@@ -276,7 +276,7 @@ def test_no_value_is_over_and_clear_at_once(value: float, direction: Direction) 
 
 
 def test_what_is_unknown_leaves_the_timers_as_they_were() -> None:
-    timers = Timers(over_since=1, clear_since=2, calm_since=3)
+    timers = Timers(last_at=9, over_since=1, clear_since=2, calm_since=3)
     nothing = Sight(at=9, value=UNKNOWN, probability=UNKNOWN)
 
     assert tick(timers, a_rule(), nothing, THRESHOLD) == timers

@@ -179,10 +179,12 @@ def consume(
     stop, roster, clock = threading.Event(), Roster(), ManualClock(NOON + 3_600_000)
     predictor = FakePredictor()
     rules = RuleBook(store.rules, roster, clock, predictor.thresholds)
+    limits = Limits(store.alerts, rules, predictor)
     Pipeline(
         LogSource(log, Decoder(roster, clock), batch_rows, stop),
-        [predict(predictor, rules), Limits(store.alerts, rules, predictor)],
+        [predict(predictor, rules), limits],
         NoLetters(),
         StoreSink(store, clock, SilentProducer()),  # type: ignore[arg-type]
+        prepare=limits.load,
         reached=reached,
     ).run(stop)

@@ -160,10 +160,12 @@ def test_a_changed_limit_is_in_force_within_seconds() -> None:
     store, clock, roster = MemoryStore(), ManualClock(NOON), Roster()
     predictor = FakePredictor()
     rules = RuleBook(store.rules, roster, clock, predictor.thresholds)
-    stages: list[Stage] = [predict(predictor, rules), Limits(store.alerts, rules, predictor)]
+    limits = Limits(store.alerts, rules, predictor)
+    stages: list[Stage] = [predict(predictor, rules), limits]
 
     def events(reading: Reading) -> int:
         batch = decode(reading, roster=roster)
+        limits.load(batch)
         for stage in stages:
             batch = stage(batch)
         return len(batch.events)
@@ -192,3 +194,28 @@ def test_without_a_value_nothing_recovers_and_nothing_is_stressed() -> None:
 
     assert story(*lost) == [("heat", State.STRESSED, 0)]
     assert story(*unheld) == []
+
+
+def test_a_silence_is_no_hold_time() -> None:
+    readings = [a_reading(0, memory_pct=97), a_reading(3600, memory_pct=97)]
+
+    assert story(*readings) == []
+
+
+def test_a_clock_that_was_set_back_starts_the_hold_time_anew() -> None:
+    before = [a_reading(at, seq=at, memory_pct=97) for at in (7000, 7010)]
+    after = [a_reading(at, seq=8000 + at, memory_pct=97) for at in range(0, 70, 10)]
+
+    assert story(*before, *after) == [("memory", State.STRESSED, 60)]
+
+
+def test_whether_a_sensor_is_missing_does_not_depend_on_how_rows_are_cut() -> None:
+    readings = [a_reading(0, load_pct=10), hot(5, 50, 10)]
+    at_once, one_by_one = MemoryStore(), MemoryStore()
+
+    log = [wire.encode(reading) for reading in readings]
+    consume(Log(log), at_once, batch_rows=2)
+    consume(Log(log), one_by_one, batch_rows=1)
+
+    assert at_once.readings.page("pi-1") == one_by_one.readings.page("pi-1")
+    assert at_once.readings.page("pi-1")[0].status is Status.OK

@@ -75,6 +75,20 @@ def two() -> Batch:
     return decode(a_reading(5), a_reading(10))
 
 
+def test_a_store_that_is_busy_when_states_are_read_is_asked_again() -> None:
+    entries: list[str] = []
+    source, diary = Batches(entries, one()), Diary(entries)
+    busy = [StoreBusy("please wait"), StoreBusy("please wait")]
+
+    def prepare(_: Batch) -> None:
+        if busy:
+            raise busy.pop()
+
+    Pipeline(source, [], diary, diary, prepare=prepare).run(source.stop)
+
+    assert entries[-1] == "commit 1"
+
+
 def run(*batches: Batch, failures: int = 0) -> list[str]:
     entries: list[str] = []
     source, diary = Batches(entries, *batches), Diary(entries, failures)
