@@ -20,7 +20,7 @@ ADDRESS_FILE = "broker.json"
 def client_config(settings: KafkaSettings) -> dict[str, Any]:
     """What every client of this cluster needs: address, security, quiet logs.
 
-    Raises SettingsError when half of a key pair is given, or no broker is known.
+    Raises SettingsError when no broker is known.
     """
     config: dict[str, Any] = {
         "bootstrap.servers": settings.bootstrap_servers or embedded_address(settings.data),
@@ -30,9 +30,6 @@ def client_config(settings: KafkaSettings) -> dict[str, Any]:
         "log_level": 3,
     }
     key, secret = settings.cluster_key, settings.cluster_secret
-    if (key is None) != (secret is None):
-        missing = "KAFKA_CLUSTER_SECRET" if secret is None else "KAFKA_CLUSTER_KEY"
-        raise SettingsError(f"{missing} is missing: key and secret go together.")
     if key is not None and secret is not None:
         config |= {
             "security.protocol": "SASL_SSL",

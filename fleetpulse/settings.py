@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -250,8 +250,32 @@ def load(kind: type[Settings], **overrides: Any) -> Settings:
     overrides: by field name; None means not given. Raises SettingsError that names every wrong
     variable at once, without its value (it may be a secret).
     """
+    values, faults = _read(kind, overrides)
+    _refuse(faults)
+    return kind(**values)
+
+
+def check_all(**overrides: Any) -> None:
+    """Return if every process could start with this environment.
+
+    Raises SettingsError that names every wrong variable of any process.
+    """
+    _refuse([fault for kind in PROCESS_SETTINGS for fault in _read(kind, overrides)[1]])
+
+
+def _refuse(faults: Sequence[str]) -> None:
+    if faults:
+        said = "; ".join(dict.fromkeys(faults))
+        raise SettingsError(f"Wrong settings: {said}. See docs/settings.md.")
+
+
+def _read(
+    kind: type[DataSettings], overrides: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """The values that were given, by field, and what is wrong with the others."""
     hints = get_type_hints(kind, include_extras=True)
-    values, faults = {}, []
+    values: dict[str, Any] = {}
+    faults: list[str] = []
     for field, variable in variables(kind):
         given = overrides.get(field)
         given = os.environ.get(variable.name) if given is None else given
@@ -261,9 +285,10 @@ def load(kind: type[Settings], **overrides: Any) -> Settings:
             values[field] = msgspec.convert(given, hints[field], strict=False, dec_hook=_made)
         except msgspec.ValidationError as problem:
             faults.append(f"{variable.name}: {_expected(hints[field], problem)}")
-    if faults:
-        raise SettingsError(f"Wrong settings: {'; '.join(faults)}. See docs/settings.md.")
-    return kind(**values)
+    if ("cluster_key" in values) != ("cluster_secret" in values):
+        missing = "KAFKA_CLUSTER_SECRET" if "cluster_key" in values else "KAFKA_CLUSTER_KEY"
+        faults.append(f"{missing}: missing, key and secret go together")
+    return values, faults
 
 
 def _made(wanted: type, given: Any) -> Any:

@@ -34,10 +34,10 @@ def main(_: Sequence[str] | None = None) -> int:
             raise SettingsError("FLEETPULSE_HOST: the local stack listens on loopback only.")
         return serve(lambda: web_app(settings), settings.host, settings.port)
     except SettingsError as problem:
-        sys.stderr.write(f"{problem}\n")
+        sys.stderr.write(f"fleetpulse web: {problem}\n")
         return 2
     except FleetpulseError as problem:
-        sys.stderr.write(f"{problem}\n")
+        sys.stderr.write(f"fleetpulse web: {problem}\n")
         return 1
 
 

@@ -11,6 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fleetpulse.errors import StartError
+
+WRONG_SETTINGS = 2  # the exit code of a part that will never start as things are
+_HOPELESS = 5  # starts of a part that has never lived for _STARTED_S
+_STARTED_S = 10.0
 STOP_S = 4.0  # SIGTERM first; who still runs after this is killed
 _BACKOFF_S = (1.0, 2.0, 5.0, 10.0)
 _STEADY_S = 60.0  # after this long a start counts as good, and the wait begins small again
@@ -38,6 +43,8 @@ class Supervised:
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._failures = 0
+        self._has_lived = False
+        self._log_begins = 0
         self._restart_at = 0.0
 
     @property
@@ -47,9 +54,11 @@ class Supervised:
 
     def start(self) -> None:
         """Start the process, its output going to its log file."""
+        self._log.parent.mkdir(parents=True, exist_ok=True)
         if self._log.exists() and self._log.stat().st_size > _LOG_BYTES:
             self._log.replace(self._log.with_suffix(".log.1"))
         with self._log.open("ab") as log:
+            self._log_begins = log.tell()
             self._process = subprocess.Popen(  # noqa: S603
                 [*_end_with_parent(), sys.executable, "-m", *self._part.arguments],
                 env=self._environment,
@@ -61,7 +70,10 @@ class Supervised:
         self._started_at = time.monotonic()
 
     def look_after(self) -> None:
-        """Say so when it has ended, and start it again after a while."""
+        """Say so when it has ended, and start it again after a while.
+
+        Raises StartError for a part that cannot start: by its settings, or again and again.
+        """
         if self._process is None:
             if time.monotonic() >= self._restart_at:
                 self.start()
@@ -71,11 +83,16 @@ class Supervised:
             return
         self._process = None
         lived_s = time.monotonic() - self._started_at
+        self._has_lived = self._has_lived or lived_s > _STARTED_S
         self._failures = 1 if lived_s > _STEADY_S else self._failures + 1
+        hopeless = self._failures >= _HOPELESS and not self._has_lived
+        if code == WRONG_SETTINGS or hopeless:
+            raise StartError(f"{self._part.name} cannot start: {self._last_words()}")
         wait_s = _BACKOFF_S[min(self._failures, len(_BACKOFF_S)) - 1]
         self._restart_at = time.monotonic() + wait_s
         self._say(
-            f"{self._part.name} ended ({_reason(code)}): {self._last_words()}"
+            f"{self._part.name} ended ({_reason(code)})"
+            f"{': ' + self._last_words() if code > 0 else '.'}"
             f" Starting it again in {wait_s:.0f} s; its log is {self._log}."
         )
 
@@ -96,9 +113,13 @@ class Supervised:
         self._process = None
 
     def _last_words(self) -> str:
-        with self._log.open("rb") as log:
-            log.seek(max(0, self._log.stat().st_size - 2000))
-            lines = log.read().decode(errors="replace").strip().splitlines()
+        try:
+            said = self._log.read_bytes()[self._log_begins :].decode(errors="replace")
+        except OSError as problem:
+            return f"its log cannot be read ({problem.strerror})."
+        lines = said.strip().splitlines()
+        # A part that ends on purpose says why in one sentence behind its name.
+        lines = [line for line in lines if line.startswith("fleetpulse ")] or lines
         return lines[-1].strip() if lines else "it said nothing."
 
 

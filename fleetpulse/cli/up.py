@@ -19,7 +19,7 @@ from pathlib import Path
 from fleetpulse.cli.parts import Part, Supervised, stop_all
 from fleetpulse.errors import FleetpulseError, SettingsError, StartError
 from fleetpulse.kafka import EmbeddedBroker
-from fleetpulse.settings import AgentSettings, ApiSettings, load
+from fleetpulse.settings import AgentSettings, ApiSettings, check_all, load
 
 _LOOK_S = 0.5
 _PI_MODEL = Path("/proc/device-tree/model")
@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the local stack until Ctrl-C or SIGTERM; the exit code."""
     arguments = _parser().parse_args(argv)
     try:
+        check_all(data=arguments.data, interval_s=arguments.interval, port=arguments.port)
         settings = load(AgentSettings, data=arguments.data, interval_s=arguments.interval)
         port = load(ApiSettings, port=arguments.port).port
         with _alone(settings.data):

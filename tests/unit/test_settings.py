@@ -15,6 +15,7 @@ from fleetpulse.settings import (
     BotSettings,
     ConsumerSettings,
     DataSettings,
+    check_all,
     load,
 )
 
@@ -59,6 +60,20 @@ def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -
 
     for variable in ("DEVICE", "FLEETPULSE_INTERVAL", "FLEETPULSE_SPOOL_BYTES"):
         assert variable in str(refused.value)
+
+
+def test_the_local_stack_names_what_is_wrong_for_any_of_its_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FLEETPULSE_BATCH_ROWS", "0")
+    monkeypatch.setenv("FLEETPULSE_INTERVAL", "abc")
+    monkeypatch.setenv("KAFKA_CLUSTER_KEY", "key")
+
+    with pytest.raises(SettingsError) as refused:
+        check_all(port=99_999)
+
+    for name in ("BATCH_ROWS", "INTERVAL", "PORT", "KAFKA_CLUSTER_SECRET"):
+        assert str(refused.value).count(name) == 1
 
 
 def test_what_the_command_line_got_wrong_is_named_as_well() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from fleetpulse.cli.parts import Part, Supervised, stop_all
 from fleetpulse.cli.up import parts
+from fleetpulse.errors import StartError
 
 SLEEPER = "import time; time.sleep(60)"
 DEAF = (
@@ -79,6 +80,25 @@ def test_a_part_that_ends_is_started_again_and_its_last_words_are_said(stack: St
 
     assert "one ended (exit code 1): no disk left" in stack.said[0]
     until(lambda: stack.pid_of(part) not in (None, first))
+
+
+def test_a_part_with_wrong_settings_is_not_started_again(stack: Stack) -> None:
+    part = stack.part(
+        "import sys; sys.stderr.write('fleetpulse one: Wrong settings: X.\\nlast\\n'); sys.exit(2)"
+    )
+
+    with pytest.raises(StartError, match=r"one cannot start: fleetpulse one: Wrong settings: X\."):
+        until(lambda: stack.pid_of(part) is None)
+
+
+def test_a_part_that_never_gets_up_is_given_up(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleetpulse.cli.parts._BACKOFF_S", (0.0,))
+    part = stack.part("raise SystemExit('the store is damaged')")
+
+    with pytest.raises(StartError, match="the store is damaged"):
+        until(lambda: len(stack.said_of(part)) > 10)
 
 
 def test_a_part_that_is_killed_is_named_with_its_signal(stack: Stack) -> None:
