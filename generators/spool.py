@@ -58,6 +58,7 @@ class _Waiting:
     entry: Entry
     segment: Segment | None  # None: in memory
     end: int = 0  # offset after it in its segment
+    acked: bool = False
     dropped: bool = False
 
 
@@ -142,22 +143,17 @@ class Spool:
         return taken
 
     def ack(self, seq: int) -> None:
-        """The broker has this reading: the oldest that is handed out and not acknowledged."""
-        waiting = self._handed.popleft()
-        if waiting.entry.seq != seq:
-            raise ValueError(f"acknowledged {seq}, but {waiting.entry.seq} is the oldest")
-        self._acked_seq = seq
-        if waiting.dropped:
-            self.dropped -= 1  # it had been sent before it was dropped
-            return
-        self.depth -= 1
-        segment = waiting.segment
-        if segment is None:
-            self._memory.popleft()
-            return
-        segment.acked, segment.acked_to = segment.acked + 1, waiting.end
-        if segment.waiting == 0:
-            self._forget_what_is_done()
+        """The broker has this reading, which was handed out.
+
+        Until it has all older ones too, the reading stays and comes again after a `rewind` or a
+        kill: the position is a single seq. Only a topic that grows more partitions does this.
+        """
+        acked = next((each for each in self._handed if each.entry.seq == seq), None)
+        if acked is None:
+            raise ValueError(f"acknowledged {seq}, which is not handed out")
+        acked.acked = True
+        while self._handed and self._handed[0].acked:
+            self._let_go(self._handed.popleft())
 
     def rewind(self) -> None:
         """Hand out again, in order, everything that is not acknowledged."""
@@ -187,6 +183,21 @@ class Spool:
         except OSError as problem:
             self._say_trouble(problem)
         os.close(self._lock)
+
+    def _let_go(self, waiting: _Waiting) -> None:
+        """The broker has this reading and all before it."""
+        self._acked_seq = waiting.entry.seq
+        if waiting.dropped:
+            self.dropped -= 1  # it had been sent before it was dropped
+            return
+        self.depth -= 1
+        segment = waiting.segment
+        if segment is None:
+            self._memory.popleft()
+            return
+        segment.acked, segment.acked_to = segment.acked + 1, waiting.end
+        if segment.waiting == 0:
+            self._forget_what_is_done()
 
     def _save(self, *, closed: bool) -> None:
         position = Position(

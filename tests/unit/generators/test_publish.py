@@ -145,6 +145,34 @@ def test_one_refusal_in_the_middle_keeps_the_order_of_what_is_kept(agent: Settin
     assert agent.spool.depth == 0
 
 
+def test_acknowledgements_in_any_order_empty_the_spool(agent: Setting) -> None:
+    """As when the topic gets more partitions: the older readings may be in a slower one."""
+    agent.fill(4)
+    agent.publisher._feed()
+    reports = [report for _, report in agent.broker.clients[0].queue]
+    agent.broker.clients[0].queue.clear()
+
+    for nth in (2, 0, 3, 1):
+        reports[nth](None, None)
+
+    assert (agent.publisher.published, agent.spool.depth) == (4, 0)
+
+
+def test_a_refusal_after_a_later_reading_arrived_loses_none(agent: Setting) -> None:
+    agent.fill(3)
+    agent.publisher._feed()
+    reports = [report for _, report in agent.broker.clients[0].queue]
+    agent.broker.clients[0].queue.clear()
+
+    reports[1](None, None)
+    reports[0](FakeError(), None)
+    reports[2](None, None)
+    agent.publisher.deliver(5.0, NEVER)
+
+    assert agent.broker.seqs == [1, 2, 3]
+    assert agent.spool.depth == 0
+
+
 def test_a_client_that_is_done_for_is_replaced(agent: Setting) -> None:
     agent.broker.refuses = FakeError("Fenced", deadly=True)
     agent.fill(2)

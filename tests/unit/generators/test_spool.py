@@ -120,12 +120,40 @@ def test_rewinding_hands_out_everything_that_is_not_acknowledged(opened: Opener)
     assert seqs(spool) == [2, 3, 4, 5]
 
 
-def test_acknowledgements_come_in_order(opened: Opener) -> None:
+def test_acknowledgements_out_of_order_count_once_all_before_them_have_come(
+    opened: Opener,
+) -> None:
     spool = opened()
-    fill(spool, 2)
+    fill(spool, 4)
     seqs(spool)
 
-    with pytest.raises(ValueError, match="acknowledged 2, but 1 is the oldest"):
+    spool.ack(2)
+    spool.ack(3)
+    before = spool.depth
+    spool.ack(1)
+
+    assert (before, spool.depth) == (4, 1)
+
+
+def test_a_kill_before_the_oldest_is_acknowledged_repeats_readings_and_loses_none(
+    opened: Opener,
+) -> None:
+    spool = opened()
+    fill(spool, 4)
+    seqs(spool)
+    spool.ack(1)
+    spool.ack(3)
+    spool.settle()
+
+    assert seqs(opened()) == [2, 3, 4]
+
+
+def test_only_what_was_handed_out_can_be_acknowledged(opened: Opener) -> None:
+    spool = opened()
+    fill(spool, 2)
+    seqs(spool, 1)
+
+    with pytest.raises(ValueError, match="acknowledged 2, which is not handed out"):
         spool.ack(2)
 
 

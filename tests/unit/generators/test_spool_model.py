@@ -31,6 +31,7 @@ class SpoolMachine(RuleBasedStateMachine):
         self.spool = self.opened()
         self.waiting: deque[int] = deque()  # appended, not acknowledged, not dropped
         self.handed: deque[int] = deque()  # handed out, not acknowledged; some may be dropped
+        self.early: set[int] = set()  # of these: acknowledged before an older one
         self.appended = 0
         self.acked = 0
 
@@ -65,12 +66,22 @@ class SpoolMachine(RuleBasedStateMachine):
         assert taken == expected
         self.handed.extend(taken)
 
-    @precondition(lambda self: self.handed)
-    @rule(readings=st.integers(1, 100))
-    def acknowledge(self, readings: int) -> None:
-        for _ in range(min(readings, len(self.handed))):
+    @precondition(lambda self: len(self.handed) > len(self.early))
+    @rule(places=st.lists(st.integers(0, 100), min_size=1) | st.just([0] * 50))
+    def acknowledge(self, places: list[int]) -> None:
+        """The broker has readings, each given by its place among those that it lacks."""
+        for place in places:
+            lacking = [seq for seq in self.handed if seq not in self.early]
+            if lacking:
+                seq = lacking[min(place, len(lacking) - 1)]
+                self.spool.ack(seq)
+                self.early.add(seq)
+                self.let_go()
+
+    def let_go(self) -> None:
+        while self.handed and self.handed[0] in self.early:
             seq = self.handed.popleft()
-            self.spool.ack(seq)
+            self.early.remove(seq)
             self.acked += 1
             if self.waiting and self.waiting[0] == seq:
                 self.waiting.popleft()
@@ -79,6 +90,7 @@ class SpoolMachine(RuleBasedStateMachine):
     def rewind(self) -> None:
         self.spool.rewind()
         self.handed.clear()
+        self.early.clear()
 
     @rule(seconds=st.integers(-100, 100))
     def settle(self, seconds: int) -> None:
@@ -97,6 +109,7 @@ class SpoolMachine(RuleBasedStateMachine):
         self.spool = self.opened()
         assert self.spool.damage == ()
         self.handed.clear()
+        self.early.clear()
 
     @rule(cut_bytes=st.integers(1, 400))
     def lose_the_tail(self, cut_bytes: int) -> None:
