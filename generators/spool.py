@@ -74,7 +74,7 @@ class Spool:
         write: Callable[[int, bytes], int] = os.write,
         sync: Callable[[int], None] = os.fsync,
     ) -> None:
-        """Open the folder, or make it. Raises StartError when it is in use or cannot be made."""
+        """Open the folder, or make it. Raises StartError when it is in use or cannot be used."""
         self._folder = folder
         self._cap_bytes = cap_bytes
         self._segment_bytes = min(SEGMENT_BYTES, cap_bytes // SEGMENTS_PER_CAP)
@@ -82,10 +82,14 @@ class Spool:
         self._write = write
         self._sync = sync
         self._lock = _locked(folder)
-        self._position_file = PositionFile(folder / "position")
-        found = self._position_file.read()
-        position = found or Position()
-        loaded = load_segments(folder, position.acked_seq)
+        try:
+            self._position_file = PositionFile(folder / "position")
+            found = self._position_file.read()
+            position = found or Position()
+            loaded = load_segments(folder, position.acked_seq)
+        except StartError:
+            os.close(self._lock)
+            raise
         self.damage = tuple(loaded.damage)  # sentences: what could not be read
         if found is None and loaded.segments:
             self.damage += (f"{folder / 'position'} cannot be read: readings may come twice.",)
@@ -340,7 +344,10 @@ def _locked(folder: Path) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as problem:
-        raise StartError(f"The spool {folder} cannot be made: {problem.strerror}.") from problem
+        raise StartError(
+            f"The spool {folder} cannot be made ({problem.strerror}): make room on the disk, let"
+            " this user write there, or choose another folder with --data."
+        ) from problem
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

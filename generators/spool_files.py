@@ -6,6 +6,7 @@ A payload is JSON on one line, so a newline always ends a record and damage neve
 
 from __future__ import annotations
 
+import errno
 import io
 import itertools
 import os
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+
+from fleetpulse.errors import StartError
 
 SUFFIX = ".readings"
 UNREADABLE_SUFFIX = ".unreadable"
@@ -110,16 +113,13 @@ Line = tuple[bytes, Entry | None]
 
 
 def load_segments(folder: Path, acked_seq: int) -> Loaded:
-    """Every segment of the folder; what is damaged is cut out of it and set aside."""
+    """Every segment of the folder; what is damaged is cut out of it and set aside.
+
+    Raises StartError for a segment that cannot be read at all: newer readings would move the
+    position past it, and it would be taken for delivered.
+    """
     loaded = Loaded()
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
-        if not path.stem.isdecimal():
-            continue
-        try:
-            content = path.read_bytes()
-        except OSError as problem:
-            loaded.damage.append(f"{path} cannot be read ({problem.strerror}).")
-            continue
+    for path, content in _contents(folder):
         lines = _lines(content, loaded.last_seq)
         if any(entry is None for _, entry in lines):
             lines = _without_damage(path, lines, loaded.damage)
@@ -128,6 +128,21 @@ def load_segments(folder: Path, acked_seq: int) -> Loaded:
         loaded.last_seq = max([loaded.last_seq, *(entry.seq for _, entry in lines if entry)])
         loaded.segments.append(_segment(path, lines, acked_seq))
     return loaded
+
+
+def _contents(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """The segments of the folder, and what is in them. Raises StartError."""
+    path = folder
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.endswith(SUFFIX))
+        for path in (folder / name for name in names):
+            if path.stem.isdecimal():
+                yield path, path.read_bytes()
+    except OSError as problem:
+        raise StartError(
+            f"{path} cannot be read ({problem.strerror}), and readings may wait in it:"
+            " mend that, or move it away to go on without them."
+        ) from problem
 
 
 def _lines(content: bytes, last_seq: int) -> list[Line]:
@@ -201,30 +216,49 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 class PositionFile:
     """Two slots that are written in turn; each is a line with a checksum.
 
-    The file never grows, so a full disk does not keep the position from being written.
+    Once both are there the file never grows, so a full disk does not keep the position from being
+    written.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        """Open the file, or make it. Raises StartError."""
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as problem:
+            raise StartError(
+                f"{path} cannot be opened ({problem.strerror}): make room on the disk, let this"
+                " user write there, or choose another folder with --data."
+            ) from problem
         self._turn = 0
-        if os.fstat(self._file).st_size < 2 * _SLOT_BYTES:
-            os.pwrite(self._file, bytes(2 * _SLOT_BYTES), 0)
 
     def read(self) -> Position | None:
         """The newest position that can be read; None: there is none."""
         newest: Position | None = None
         for slot in (0, 1):
-            content = os.pread(self._file, _SLOT_BYTES, slot * _SLOT_BYTES)
-            entry = entry_of(content.partition(b"\n")[0] + b"\n")
+            entry = entry_of(self._slot(slot).partition(b"\n")[0] + b"\n")
             if entry is not None and entry.seq > self._turn:
                 newest, self._turn = _decode_position(entry.payload), entry.seq
         return newest
 
+    def _slot(self, number: int) -> bytes:
+        try:
+            return os.pread(self._file, _SLOT_BYTES, number * _SLOT_BYTES)
+        except OSError:
+            return b""  # a dying disk; the other slot may do
+
     def write(self, position: Position) -> None:
         """Put the position over the older slot. Raises OSError."""
+        self._make_room()
         line = line_of(Entry(self._turn + 1, msgspec.json.encode(position)))
         os.pwrite(self._file, line, (self._turn + 1) % 2 * _SLOT_BYTES)
         self._turn += 1
+
+    def _make_room(self) -> None:
+        """Let the file have both slots. Raises OSError: a disk may be full from the start."""
+        size = os.fstat(self._file).st_size
+        missing = max(0, 2 * _SLOT_BYTES - size)
+        if os.pwrite(self._file, bytes(missing), size) < missing:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self, *, sync: Callable[[int], None]) -> None:
         """Force it to the disk, and close it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -238,8 +239,63 @@ def test_a_folder_that_cannot_be_made_is_said_with_a_sentence(
 ) -> None:
     (tmp_path / "spool").write_text("a file")
 
-    with pytest.raises(StartError, match="cannot be made"):
+    with pytest.raises(StartError, match=r"cannot be made \(.*\): make room .* with --data\.$"):
         Spool(tmp_path / "spool" / "pi", 64 * 1024, clock)
+
+
+def test_a_first_start_on_a_full_disk_is_told_and_goes_on_from_memory(
+    opened: Opener, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk()
+    disk.free_bytes = 0
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", lambda file, content, offset: disk.write(file, content))
+        spool = opened(write=disk.write)
+        fill(spool, 3)
+        assert seqs(spool) == [1, 2, 3]
+        spool.ack(1)
+        spool.settle()
+        (sentence,) = caplog.messages
+    disk.free_bytes = None
+    fill(spool, 1)
+    spool.settle()
+
+    assert "cannot be written (No space left on device)" in sentence
+    assert "make room on the disk" in sentence
+    assert seqs(opened()) == [2, 3, 4]
+
+
+def test_a_position_that_gets_half_its_room_is_written_once_there_is_more(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pwrite = os.pwrite
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", lambda file, content, at: pwrite(file, content[:5000], at))
+        spool = opened()
+        fill(spool, 3)
+        spool.ack(seqs(spool)[0])
+        spool.settle()
+    spool.settle()
+
+    assert seqs(opened()) == [2, 3]
+
+
+def test_a_position_that_cannot_be_made_is_said_with_a_sentence(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_file = os.open
+
+    def full(path: str | Path, flags: int, mode: int = 0o777) -> int:
+        if str(path).endswith("position"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return open_file(path, flags, mode)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", full)
+        with pytest.raises(StartError, match=r"position cannot be opened \(No space left"):
+            opened()
+
+    assert opened().depth == 0  # the lock is free
 
 
 def test_nothing_is_forced_to_the_disk_while_the_broker_takes_each_reading(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import zlib
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetpulse.clock import ManualClock
+from fleetpulse.errors import StartError
 from generators.spool import SEQ_LEAP, Spool
 from generators.spool_files import UNREADABLE_KEPT
 
@@ -233,3 +235,56 @@ def test_other_files_in_the_folder_are_left_alone(folder: Path) -> None:
 
     assert (folder / "notes.readings").read_text() == "mine"
     assert spool.damage == ()
+
+
+@pytest.mark.parametrize("fault", [errno.EIO, errno.EMFILE, errno.EACCES])
+def test_a_segment_that_cannot_be_read_is_not_passed_over(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, fault: int
+) -> None:
+    first = segment(folder)
+    spool = opened(folder)
+    (folder / f"{11:020d}.readings").write_bytes(b"")  # what comes later goes here
+    spool.close()
+
+    def unreadable(path: Path) -> bytes:
+        if path == first:
+            raise OSError(fault, os.strerror(fault))
+        return path.open("rb").read()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", unreadable)
+        with pytest.raises(StartError) as refused:
+            opened(folder)
+
+    assert str(refused.value) == (
+        f"{first} cannot be read ({os.strerror(fault)}), and readings may wait in it:"
+        " mend that, or move it away to go on without them."
+    )
+    assert seqs(opened(folder)) == list(range(1, 11))  # nothing is lost, and the lock is free
+
+
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> list[str]:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
+
+    with pytest.raises(StartError, match=f"^{folder} cannot be read .Permission denied"):
+        opened(folder)
+
+
+def test_a_position_on_a_dying_disk_is_as_a_damaged_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(file: int, length: int, offset: int) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "pread", fail)
+
+    spool = opened(folder)
+
+    assert seqs(spool) == list(range(1, 11))
+    assert "position cannot be read" in spool.damage[0]
