@@ -38,7 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def application(settings: ApiSettings) -> Flask:
     """The application on the store and the models of these settings."""
     return create_app(
-        open_store(settings.store_url), open_registry(settings.models), clock=SystemClock()
+        open_store(settings.store_url),
+        open_registry(settings.models),
+        clock=SystemClock(),
+        interval_s=settings.interval_s,
     )
 
 

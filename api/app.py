@@ -33,7 +33,7 @@ def create_app(
     registry: Registry,
     *,
     clock: Clock,
-    interval_s: float = 5.0,
+    interval_s: float,
     allowed_hosts: Collection[str] = (),
     chat_url: str | None = None,
 ) -> Flask:

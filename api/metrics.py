@@ -11,8 +11,9 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from api.parts import Parts
-from api.presence import every_device, open_alerts_by_device, status_now
+from api.presence import every_device, open_alerts_by_device
 from fleetpulse.alerts import Status
+from fleetpulse.presence import status_now
 
 METRICS_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 

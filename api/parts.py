@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
+from fleetpulse import presence
 from fleetpulse.clock import Clock
 from fleetpulse.stores.protocols import Store
 from model.registry import Registry
-
-STALE_INTERVALS = 6
-STALE_AT_LEAST_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +25,7 @@ class Parts:
     @property
     def stale_after_ms(self) -> int:
         """How old the newest reading may be before nothing is known of its device any more."""
-        return round(1000 * max(STALE_AT_LEAST_S, STALE_INTERVALS * self.interval_s))
+        return presence.stale_after_ms(self.interval_s)
 
 
 def install(app: Flask, parts: Parts) -> None:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from fleetpulse.alerts import STATUS_ORDER, Status
+from fleetpulse.presence import is_ahead, status_now
 from fleetpulse.stores.protocols import Alert, Device, Store, StoredReading
 
 DAY_MS = 24 * 3600 * 1000
 STORE_PAGE = 1000
-
-
-def status_now(latest: StoredReading | None, now_ms: int, stale_after_ms: int) -> Status:
-    """The status of a device: unknown without a reading that is fresh enough, never ok."""
-    if latest is None or now_ms - latest.measured_at > stale_after_ms:
-        return Status.UNKNOWN
-    return latest.status
 
 
 def device_view(
@@ -32,7 +27,8 @@ def device_view(
     """A device as the API shows it. What a stale reading predicted is no longer shown."""
     status = status_now(latest, now_ms, stale_after_ms)
     fresh = latest if status is not Status.UNKNOWN else None
-    ahead_ms = clock_ahead_ms(device, latest)
+    age_ms = None if latest is None else now_ms - latest.measured_at
+    clock = clock_trouble(device, latest, now_ms=now_ms, stale_after_ms=stale_after_ms)
     return {
         "device_id": device.device_id,
         "kind": device.kind,
@@ -42,10 +38,10 @@ def device_view(
         "causes": fresh.causes if fresh else [],
         "first_seen_at": device.first_seen_at,
         "last_seen_at": latest.measured_at if latest else None,
-        "age_s": max(0, now_ms - latest.measured_at) / 1000 if latest else None,
+        "age_s": None if age_ms is None else age_ms / 1000,
         "open_alerts": [open_alert_view(alert) for alert in open_alerts],
-        "clock_ahead_ms": ahead_ms,
-        "clock_note": None if ahead_ms is None else clock_note(ahead_ms),
+        "clock_ahead_ms": clock.ahead_ms if clock else None,
+        "clock_note": clock.note if clock else None,
         "latest": None if latest is None else msgspec.to_builtins(latest),
     }
 
@@ -61,20 +57,33 @@ def open_alert_view(alert: Alert) -> dict[str, Any]:
     }
 
 
-def clock_ahead_ms(device: Device, latest: StoredReading | None) -> int | None:
-    """How far the device's clock is ahead; None if it is not, or has been put right since."""
-    if device.clock_ahead_at is None:
+@dataclass(frozen=True, slots=True)
+class ClockTrouble:
+    """A device's clock that is ahead, and what comes of it."""
+
+    ahead_ms: int
+    consequence: str
+
+    @property
+    def note(self) -> str:
+        """What its owner should do about it."""
+        return (
+            f"This device's clock is {span(self.ahead_ms / 1000)} ahead, so {self.consequence}:"
+            " set its clock (or turn on NTP)."
+        )
+
+
+def clock_trouble(
+    device: Device, latest: StoredReading | None, *, now_ms: int, stale_after_ms: int
+) -> ClockTrouble | None:
+    """What is wrong with the device's clock; None if nothing is, or it has been put right since."""
+    if latest is not None and is_ahead(latest.measured_at, now_ms, stale_after_ms):
+        return ClockTrouble(latest.measured_at - now_ms, "nothing is known of it now")
+    if device.clock_ahead_ms is None or device.clock_ahead_at is None:
         return None
-    put_right = latest is not None and latest.measured_at > device.clock_ahead_at
-    return None if put_right else device.clock_ahead_ms
-
-
-def clock_note(ahead_ms: int) -> str:
-    """What its owner should do about a clock that is ahead."""
-    return (
-        f"This device's clock is {span(ahead_ms / 1000)} ahead, so its readings are refused:"
-        " set its clock (or turn on NTP)."
-    )
+    if latest is not None and latest.measured_at > device.clock_ahead_at:
+        return None
+    return ClockTrouble(device.clock_ahead_ms, "its readings are refused")
 
 
 def span(seconds: float) -> str:

@@ -56,7 +56,13 @@ def _run() -> None:
     start_logging(address.token)
     store = open_store(settings.store_url)
     try:
-        bot = ChatBot(address=address, listed=listed, store=store, clock=SystemClock())
+        bot = ChatBot(
+            address=address,
+            listed=listed,
+            store=store,
+            clock=SystemClock(),
+            interval_s=settings.interval_s,
+        )
         asyncio.run(_serve(bot))
     finally:
         store.close()

@@ -32,6 +32,7 @@ from bot.messages import Post
 from bot.telegram_sender import TelegramSender
 from fleetpulse.clock import Clock
 from fleetpulse.errors import FleetpulseError, NotifyError, SettingsError, StoreError
+from fleetpulse.presence import stale_after_ms
 from fleetpulse.stores.protocols import Store
 
 STOP_S = 2.0  # for what is being sent, and again for the connections
@@ -48,16 +49,23 @@ Context = CallbackContext[Any, Any, Any, Any]
 class ChatBot:
     """The bot for one store.
 
-    listed: ids of the chats that it answers and warns.
+    listed: ids of the chats that it answers and warns; interval_s: how often devices send.
     """
 
     def __init__(
-        self, *, address: Address, listed: Collection[int], store: Store, clock: Clock
+        self,
+        *,
+        address: Address,
+        listed: Collection[int],
+        store: Store,
+        clock: Clock,
+        interval_s: float,
     ) -> None:
         self._address = address
         self._listed = frozenset(listed)
         self._store = store
         self._clock = clock
+        self._stale_after_ms = stale_after_ms(interval_s)
         self._trouble = ""
         self._crash: Exception | None = None
 
@@ -188,7 +196,7 @@ class ChatBot:
             follow(self._store, f"{PREFIX}{chat_id}", title, now)
         except StoreError as problem:
             log.warning("chat=%s not subscribed: %s", chat_id, problem)
-        return answer(self._store, text, now)
+        return answer(self._store, text, now, stale_after_ms=self._stale_after_ms)
 
 
 def application_at(address: Address) -> App:

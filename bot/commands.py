@@ -26,10 +26,10 @@ from fleetpulse.alerts import (
     rules_for,
 )
 from fleetpulse.errors import InvalidRule, StoreError, UnknownDevice, UnknownRule
+from fleetpulse.presence import is_ahead, is_fresh, status_now
 from fleetpulse.stores.protocols import Alert, Device, Store, StoredReading
 from fleetpulse.telemetry import CHANNEL, Unit
 
-SILENT_MS = 60_000  # without news for so long nothing is known of a device
 RECENT_MS = 24 * 3_600_000  # alerts that are over are listed for so long
 CLOCK_TROUBLE_MS = 10 * 60_000  # a refused record is worth a line for so long
 DEVICES_SHOWN = 25
@@ -50,13 +50,27 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The words after a command, and what is needed to answer them."""
+
+    store: Store
+    words: Sequence[str]
+    now_ms: int  # Unix
+    stale_after_ms: int  # how old a device's newest reading may be to say anything of it now
+
+    def status_of(self, reading: StoredReading | None) -> Status:
+        """The status now of the device whose newest reading this is."""
+        return status_now(reading, self.now_ms, self.stale_after_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """One command: its words, what it is for, and its answer."""
 
     name: str
     parameters: str = ""
     help: str
-    reply: Callable[[Store, Sequence[str], int], Post]  # store, words, now in Unix ms
+    reply: Callable[[Asked], Post]
 
     @property
     def usage(self) -> str:
@@ -68,14 +82,16 @@ class WrongWords(Exception):
     """The words after a command are not what it takes."""
 
 
-def answer(store: Store, text: str, now_ms: int) -> Post:
+def answer(store: Store, text: str, now_ms: int, *, stale_after_ms: int) -> Post:
     """The answer to a line of text; it has one, whatever the line is."""
     name, *words = text.split() or [""]
     command = _BY_NAME.get(name.removeprefix("/").partition("@")[0].lower())
     if command is None:
         return Post(f"I do not know {escape(name[:64])!r}. Send /help to see what I know.")
     try:
-        return command.reply(store, words, now_ms)
+        return command.reply(
+            Asked(store=store, words=words, now_ms=now_ms, stale_after_ms=stale_after_ms)
+        )
     except WrongWords:
         return Post(f"Usage: {escape(command.usage)}")
     except UnknownDevice as problem:
@@ -87,7 +103,7 @@ def answer(store: Store, text: str, now_ms: int) -> Post:
         return Post("I cannot reach the store just now. Please try again in a minute.")
 
 
-def start(_store: Store, _words: Sequence[str], _now_ms: int) -> Post:
+def start(_asked: Asked) -> Post:
     """A welcome, and what can be asked."""
     return Post(
         "Hello! I watch your devices and tell you here <b>before</b> one gets into trouble,"
@@ -95,48 +111,49 @@ def start(_store: Store, _words: Sequence[str], _now_ms: int) -> Post:
     )
 
 
-def show_help(_store: Store, _words: Sequence[str], _now_ms: int) -> Post:
+def show_help(_asked: Asked) -> Post:
     """Every command with its words."""
     return Post(f"{_command_list()}\n\nExample: /limit pi-attic heat 75")
 
 
-def devices(store: Store, words: Sequence[str], now_ms: int) -> Post:
+def devices(asked: Asked) -> Post:
     """The fleet, worst first, a device a line."""
-    if words:
+    if asked.words:
         raise WrongWords
-    known = _all_devices(store)
+    known = _all_devices(asked.store)
     if not known:
         return Post("No device has sent a reading yet. Start one: fleetpulse agent pc")
-    newest = store.readings.latest_of([device.device_id for device in known])
-    worst_first = sorted(known, key=lambda device: _urgency(device, newest, now_ms))
+    newest = asked.store.readings.latest_of([device.device_id for device in known])
+    worst_first = sorted(known, key=lambda device: _urgency(device, newest, asked))
     shown = worst_first[:DEVICES_SHOWN]
     lines = [number_of(len(known), "device")]
-    lines += [_device_line(device, newest.get(device.device_id), now_ms) for device in shown]
+    lines += [_device_line(device, newest.get(device.device_id), asked) for device in shown]
     if len(known) > len(shown):
         lines.append(f"and {len(known) - len(shown):,} more")
     names = [device.device_id for device in shown]
     return Post("\n".join(lines), status_buttons(names)[:BUTTONS_SHOWN])
 
 
-def status(store: Store, words: Sequence[str], now_ms: int) -> Post:
+def status(asked: Asked) -> Post:
     """The newest reading of one device, a channel a line, with what is expected of it."""
-    if len(words) != 1:
+    if len(asked.words) != 1:
         raise WrongWords
-    device = _device(store, words[0])
-    reading = store.readings.latest(device.device_id)
-    now = status_now(reading, now_ms)
+    device = _device(asked.store, asked.words[0])
+    reading = asked.store.readings.latest(device.device_id)
+    now = asked.status_of(reading)
     lines = [f"{SIGNS[now]} <b>{escape(device.device_id)}</b> ({escape(device.kind)}) {IS[now]}"]
     lines += _risk(reading, now)
-    lines += _measured(reading, now_ms)
-    lines += _clock_trouble(device, now_ms)
-    lines += _limits(store, device)
+    lines += _measured(reading, asked)
+    lines += _clock_trouble(device, asked.now_ms)
+    lines += _limits(asked.store, device)
     return Post("\n".join(lines))
 
 
-def alerts(store: Store, words: Sequence[str], now_ms: int) -> Post:
+def alerts(asked: Asked) -> Post:
     """What is going on, and what has been over for less than a day."""
-    if words:
+    if asked.words:
         raise WrongWords
+    store, now_ms = asked.store, asked.now_ms
     going_on = store.alerts.page(open_only=True, limit=ALERTS_SHOWN + 1)
     recent = store.alerts.page(since=now_ms - RECENT_MS, limit=PAGE)
     over = [alert for alert in recent if alert.closed_at is not None][:ALERTS_SHOWN]
@@ -150,8 +167,9 @@ def alerts(store: Store, words: Sequence[str], now_ms: int) -> Post:
     return Post("\n".join(lines))
 
 
-def limit(store: Store, words: Sequence[str], now_ms: int) -> Post:
+def limit(asked: Asked) -> Post:
     """A device's limit, changed; says what it was."""
+    store, words = asked.store, asked.words
     if len(words) < 3:
         raise WrongWords
     device = _device(store, words[0])
@@ -161,7 +179,7 @@ def limit(store: Store, words: Sequence[str], now_ms: int) -> Post:
     before = {change.rule: change for change in changes}.get(
         rule.name, RuleChange(device_id=device.device_id, rule=rule.name)
     )
-    change = msgspec.structs.replace(before, limit=value, changed_at=now_ms)
+    change = msgspec.structs.replace(before, limit=value, changed_at=asked.now_ms)
     store.rules.put(checked_change(change, device.kind))
     return Post(
         f"The limit of {rule.name} ({rule.label}) on <b>{escape(device.device_id)}</b> is now"
@@ -188,13 +206,6 @@ COMMANDS: tuple[Command, ...] = (
     ),
 )
 _BY_NAME: Mapping[str, Command] = {command.name: command for command in COMMANDS}
-
-
-def status_now(reading: StoredReading | None, now_ms: int) -> Status:
-    """What is known of a device now: nothing, when its news are old."""
-    if reading is None or now_ms - reading.measured_at > SILENT_MS:
-        return Status.UNKNOWN
-    return reading.status
 
 
 def _command_list() -> str:
@@ -225,16 +236,16 @@ def _unknown_device(store: Store, name: str) -> Post:
 
 
 def _urgency(
-    device: Device, newest: Mapping[str, StoredReading], now_ms: int
+    device: Device, newest: Mapping[str, StoredReading], asked: Asked
 ) -> tuple[int, float, str]:
     reading = newest.get(device.device_id)
-    place = STATUS_ORDER.index(status_now(reading, now_ms))
+    place = STATUS_ORDER.index(asked.status_of(reading))
     probability = 0.0 if reading is None else reading.probability or 0.0
     return -place, -probability, device.device_id
 
 
-def _device_line(device: Device, reading: StoredReading | None, now_ms: int) -> str:
-    now = status_now(reading, now_ms)
+def _device_line(device: Device, reading: StoredReading | None, asked: Asked) -> str:
+    now = asked.status_of(reading)
     words = [f"{SIGNS[now]} <b>{escape(device.device_id)}</b> {now}"]
     if reading is None:
         return ", ".join([*words, "no reading yet"])
@@ -245,7 +256,7 @@ def _device_line(device: Device, reading: StoredReading | None, now_ms: int) -> 
             if (value := getattr(reading, name)) is not None
         ]
         words += _chance(reading)
-    return ", ".join([*words, ago(reading.measured_at, now_ms)])
+    return ", ".join([*words, ago(reading.measured_at, asked.now_ms)])
 
 
 def _chance(reading: StoredReading) -> list[str]:
@@ -262,20 +273,25 @@ def _risk(reading: StoredReading | None, now: Status) -> list[str]:
     return [f"{risk}.", *why]
 
 
-def _measured(reading: StoredReading | None, now_ms: int) -> list[str]:
+def _measured(reading: StoredReading | None, asked: Asked) -> list[str]:
     if reading is None:
         return ["It has sent no reading yet."]
-    age = ago(reading.measured_at, now_ms)
-    silent = now_ms - reading.measured_at > SILENT_MS
     channels = [
         f"{channel.label}: {quantity(value, channel.unit)}"
         for channel, value in reading.channels()
         if value is not None
     ]
-    heading = (
-        f"No news for {age.removesuffix(' ago')}. Last seen:" if silent else f"Measured {age}:"
-    )
-    return [heading, *channels]
+    return [_heading(reading.measured_at, asked), *channels]
+
+
+def _heading(measured_at: int, asked: Asked) -> str:
+    age = ago(measured_at, asked.now_ms)
+    if is_fresh(measured_at, asked.now_ms, asked.stale_after_ms):
+        return f"Measured {age}:"
+    if is_ahead(measured_at, asked.now_ms, asked.stale_after_ms):
+        ahead = about((measured_at - asked.now_ms) / 1000)
+        return f"Its clock is ahead by {ahead}: set it. Last seen:"
+    return f"No news for {age.removesuffix(' ago')}. Last seen:"
 
 
 def _clock_trouble(device: Device, now_ms: int) -> list[str]:

@@ -48,7 +48,7 @@ PRESENCE = Model(
         "causes": texts("Why, in words", ["temperature rises 9 °C a minute"]),
         "first_seen_at": moment("When its first stored reading was measured"),
         "last_seen_at": moment("When its newest reading was measured", nullable=True),
-        "age_s": number("Seconds since then", 2.4),
+        "age_s": number("Seconds since then; negative: its clock is ahead of ours", 2.4),
         "open_alerts": fields.List(
             fields.Nested(OPEN_ALERT), required=True, description="Its alerts that are not over"
         ),

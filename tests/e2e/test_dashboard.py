@@ -53,7 +53,7 @@ class Site:
     """The API on a free port, which can go away and come back."""
 
     def __init__(self, store: MemoryStore) -> None:
-        self._app = create_app(store, FakeRegistry([CARD]), clock=SystemClock(), chat_url="/chat")
+        self._app = create_app(store, FakeRegistry([CARD]), clock=SystemClock(), interval_s=5.0, chat_url="/chat")
         self._server: BaseWSGIServer
         self._port = 0
         self.start()

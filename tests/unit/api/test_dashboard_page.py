@@ -45,7 +45,9 @@ def test_no_script_writes_html_or_asks_another_server() -> None:
 
 
 def test_the_chat_is_linked_only_where_there_is_one(client: FlaskClient) -> None:
-    app = create_app(MemoryStore(), FakeRegistry([]), clock=ManualClock(), chat_url="/chat")
+    app = create_app(
+        MemoryStore(), FakeRegistry([]), clock=ManualClock(), interval_s=5.0, chat_url="/chat"
+    )
 
     assert "Chat" not in client.get("/").text
     assert 'href="/chat"' in app.test_client().get("/").text

@@ -52,6 +52,18 @@ def test_a_device_that_is_silent_for_six_intervals_is_unknown(
     assert document(client.get("/api/v1/fleet"))["counts"][status] == 1
 
 
+def test_a_reading_of_the_future_does_not_make_a_device_ok(
+    client: FlaskClient, store: MemoryStore
+) -> None:
+    save_reading(store, status=Status.OK, at=NOON + 200_000)
+
+    device = document(client.get("/api/v1/devices/pi-1"))
+
+    assert (device["status"], device["age_s"]) == ("unknown", -200.0)
+    assert device["clock_ahead_ms"] == 200_000
+    assert "3 min 20 s ahead, so nothing is known of it now: set" in device["clock_note"]
+
+
 def test_what_a_stale_reading_foresaw_is_not_shown(
     client: FlaskClient, store: MemoryStore, clock: ManualClock
 ) -> None:

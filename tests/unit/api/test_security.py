@@ -50,7 +50,9 @@ def test_another_host_name_is_refused_everywhere(client: FlaskClient, host: str,
 
 
 def test_a_host_that_was_allowed_is_answered(store: MemoryStore) -> None:
-    app = create_app(store, FakeRegistry([]), clock=ManualClock(), allowed_hosts=["fleet.lan"])
+    app = create_app(
+        store, FakeRegistry([]), clock=ManualClock(), interval_s=5.0, allowed_hosts=["fleet.lan"]
+    )
 
     assert app.test_client().get("/healthz", headers={"Host": "fleet.lan:80"}).status_code == 200
 

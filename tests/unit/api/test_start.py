@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from api.__main__ import main
+from api.__main__ import application, main
 from api.server import listen
 from fleetpulse.errors import StartError
+from fleetpulse.settings import ApiSettings, load
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "fleet.example"])  # noqa: S104
@@ -37,6 +38,17 @@ def test_a_taken_port_is_one_sentence(
     assert f"Port {port}" in error
     assert "--port" in error
     assert error.count("\n") == 1
+
+
+def test_the_interval_of_the_devices_says_when_they_are_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLEETPULSE_DATA", str(tmp_path))
+    monkeypatch.setenv("FLEETPULSE_INTERVAL", "60")
+
+    client = application(load(ApiSettings)).test_client()
+
+    assert client.get("/api/v1/fleet").json["stale_after_s"] == 360.0  # type: ignore[index]
 
 
 def test_a_free_port_is_listened_on() -> None:

@@ -104,7 +104,7 @@ def a_filled_app() -> Flask:
     store.devices.clock_ahead("late", "pc", 600_000, 1)
     save_event(store, state=State.SOON)
     store.heartbeats.beat(Heartbeat(process="consumer", at=NOON))
-    return create_app(store, FakeRegistry([CARD]), clock=ManualClock())
+    return create_app(store, FakeRegistry([CARD]), clock=ManualClock(), interval_s=5.0)
 
 
 schema = schemathesis.openapi.from_wsgi("/swagger.json", a_filled_app())

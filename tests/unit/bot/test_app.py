@@ -59,7 +59,9 @@ class Chatting:
         """A bot that is not running yet."""
         root = f"http://127.0.0.1:{self.port}/telegram"
         address = Address(root=root, token=token)
-        return ChatBot(address=address, listed=[listed], store=self.store, clock=self.clock)
+        return ChatBot(
+            address=address, listed=[listed], store=self.store, clock=self.clock, interval_s=20.0
+        )
 
     def run(self, bot: ChatBot, story: Coroutine[Any, Any, None]) -> float:
         """Let the bot work while the story goes on; how many seconds it took to stop."""
@@ -120,6 +122,16 @@ def test_a_question_is_answered_and_the_menu_is_set(chatting: Chatting) -> None:
 
     assert seconds < 3
     assert "status" in [each["command"] for each in chatting.chat.commands_shown()]
+
+
+def test_a_device_is_as_patiently_awaited_as_its_interval_asks(chatting: Chatting) -> None:
+    warm_up(chatting.store, chatting.clock.now_ms() - 100 * SECOND)
+
+    async def story() -> None:
+        chatting.chat.say("/status pi-1")
+        await chatting.said("Measured 1 min 40 s ago:")
+
+    chatting.run(chatting.bot(), story())
 
 
 def test_a_warning_comes_with_a_picture_and_its_button_gives_the_status(

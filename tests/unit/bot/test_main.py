@@ -14,6 +14,7 @@ import pytest
 
 from bot.__main__ import Discreet, main
 from bot.simulator import LOCAL_TOKEN
+from fleetpulse.errors import FleetpulseError
 
 
 def test_wrong_settings_are_named_in_one_sentence(
@@ -38,6 +39,23 @@ def test_a_store_that_cannot_be_used_is_one_sentence(
 
     assert main([]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_the_interval_of_the_devices_reaches_the_bot(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FLEETPULSE_DATA", str(tmp_path))
+    monkeypatch.setenv("FLEETPULSE_INTERVAL", "60")
+    made: list[float] = []
+
+    def no_bot(*, interval_s: float, **_parts: object) -> None:
+        made.append(interval_s)
+        raise FleetpulseError("enough")
+
+    monkeypatch.setattr("bot.__main__.ChatBot", no_bot)
+
+    assert main([]) == 1
+    assert made == [60.0]
 
 
 def test_log_lines_never_hold_the_token_not_even_in_tracebacks() -> None:
