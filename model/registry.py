@@ -75,8 +75,9 @@ class FolderRegistry:
         return sorted(found, key=lambda card: (card.name, card.version))
 
     def current(self) -> Mapping[str, ModelCard]:
-        """The newest card of each rule."""
-        return {card.name: card for card in self.cards()}
+        """The newest card of each rule; versions end in a digest, which says nothing of age."""
+        oldest_first = sorted(self.cards(), key=lambda card: card.made_at)
+        return {card.name: card for card in oldest_first}
 
     def read(self, card: ModelCard) -> bytes:
         """The bytes of the card's file, checked against the card's digest."""
