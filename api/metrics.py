@@ -11,7 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from api.parts import Parts
-from api.presence import every_device, open_alerts_by_device
+from api.presence import every_device, every_open_alert
 from fleetpulse.alerts import Status
 from fleetpulse.presence import status_now
 
@@ -53,8 +53,7 @@ class FleetCollector(Collector):
         return metric
 
     def _open_alerts(self) -> Metric:
-        episodes = open_alerts_by_device(self._parts.store).values()
-        counts = Counter(str(alert.rule) for alerts in episodes for alert in alerts)
+        counts = Counter(alert.rule for alert in every_open_alert(self._parts.store))
         metric = GaugeMetricFamily(
             "fleetpulse_open_alerts", "Alerts that are not over, by rule.", labels=["rule"]
         )

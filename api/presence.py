@@ -121,27 +121,38 @@ def every_device(store: Store) -> list[Device]:
     return found
 
 
-def open_alerts_by_device(store: Store, device_id: str | None = None) -> dict[str, list[Alert]]:
+def every_open_alert(store: Store, device_id: str | None = None) -> list[Alert]:
     """The open alerts of one device, or of all, newest first."""
-    found: dict[str, list[Alert]] = {}
+    found: list[Alert] = []
     before = None
     while True:
         page = store.alerts.page(
             device_id=device_id, open_only=True, before=before, limit=STORE_PAGE
         )
-        for alert in page:
-            found.setdefault(alert.device_id, []).append(alert)
+        found += page
         if len(page) < STORE_PAGE:
             return found
         before = (page[-1].opened_at, page[-1].alert_id)
 
 
+def by_device(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
+    """The alerts of each device, in their order."""
+    found: dict[str, list[Alert]] = {}
+    for alert in alerts:
+        found.setdefault(alert.device_id, []).append(alert)
+    return found
+
+
 def views_of(
-    store: Store, devices: Sequence[Device], *, now_ms: int, stale_after_ms: int
+    store: Store,
+    devices: Sequence[Device],
+    alerts: Mapping[str, Sequence[Alert]],
+    *,
+    now_ms: int,
+    stale_after_ms: int,
 ) -> list[dict[str, Any]]:
-    """Several devices as the API shows them, in their order."""
+    """Several devices as the API shows them, in their order; alerts: the open ones of each."""
     latest = store.readings.latest_of([device.device_id for device in devices])
-    alerts = open_alerts_by_device(store)
     return [
         device_view(
             device,

@@ -12,7 +12,7 @@ from api.devices_known import known_device
 from api.documented import DEVICE_IN_PATH, UNKNOWN_DEVICE, documented, page_model, with_models
 from api.fields import MaybeNested, count, moment, number, texts, words
 from api.parts import now_ms, parts, store
-from api.presence import DAY_MS, views_of
+from api.presence import DAY_MS, every_open_alert, views_of
 from api.resources.readings import READING
 from fleetpulse.alerts import RULE_NAMES, Severity, State, Status
 from fleetpulse.stores.protocols import Device
@@ -118,7 +118,8 @@ class OneDevice(Resource):
 def views_with_rejected(found: list[Device]) -> list[dict[str, Any]]:
     """Devices as the API shows them, with their impossible values of the last day."""
     now, readings = now_ms(), store().readings
-    views = views_of(store(), found, now_ms=now, stale_after_ms=parts().stale_after_ms)
+    alerts = {device.device_id: every_open_alert(store(), device.device_id) for device in found}
+    views = views_of(store(), found, alerts, now_ms=now, stale_after_ms=parts().stale_after_ms)
     return [
         view | {"rejected_24h": readings.rejected_since(view["device_id"], now - DAY_MS)}
         for view in views

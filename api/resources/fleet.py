@@ -11,7 +11,7 @@ from api import pages, query
 from api.documented import documented, with_models
 from api.fields import count, moment, number, words
 from api.parts import now_ms, parts, store
-from api.presence import every_device, views_of, worst_first
+from api.presence import by_device, every_device, every_open_alert, views_of, worst_first
 from api.resources.devices import OPEN_ALERT, PRESENCE
 from api.resources.readings import READING
 from fleetpulse.alerts import Status
@@ -65,7 +65,13 @@ class Fleet(Resource):
         query.asked()
         now = now_ms()
         stale_after_ms = parts().stale_after_ms
-        views = views_of(store(), every_device(store()), now_ms=now, stale_after_ms=stale_after_ms)
+        views = views_of(
+            store(),
+            every_device(store()),
+            by_device(every_open_alert(store())),
+            now_ms=now,
+            stale_after_ms=stale_after_ms,
+        )
         by_status = Counter(view["status"] for view in views)
         return pages.answer(
             {

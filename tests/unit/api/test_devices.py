@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -9,6 +12,7 @@ from api.presence import span
 from fleetpulse.alerts import State, Status
 from fleetpulse.clock import ManualClock
 from fleetpulse.stores.memory import MemoryStore
+from fleetpulse.stores.protocols import Alert
 from fleetpulse.telemetry import CHANNEL_NAMES
 from tests.unit.api.builders import NOON, document, save_event, save_reading
 
@@ -95,6 +99,45 @@ def test_a_device_lists_its_open_alerts_only(client: FlaskClient, store: MemoryS
     alerts = document(client.get("/api/v1/devices/pi-1"))["open_alerts"]
 
     assert [alert["alert_id"] for alert in alerts] == ["pi-1:heat:2"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/devices/pi-1", "/api/v1/devices?limit=1"])
+def test_only_the_alerts_of_devices_that_are_shown_are_read(
+    client: FlaskClient, store: MemoryStore, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    for name in ("pi-1", "pi-2", "pi-3"):
+        save_reading(store, name)
+        save_event(store, name)
+    read: list[str] = []
+    really = store.alerts.page
+
+    def page(**asked: Any) -> Sequence[Alert]:
+        found = really(**asked)
+        read.extend(alert.device_id for alert in found)
+        return found
+
+    monkeypatch.setattr(store.alerts, "page", page)
+
+    client.get(path)
+
+    assert set(read) <= {"pi-1", "pi-2"}  # one more is read, to know whether there are more
+
+
+def test_more_open_alerts_than_a_page_of_the_store_holds_are_all_there(
+    client: FlaskClient, store: MemoryStore
+) -> None:
+    save_reading(store)
+    for episode in range(1, 2002):  # three to a moment: a page ends within one
+        save_event(store, episode=episode, at=NOON + episode // 3)
+
+    device = document(client.get("/api/v1/devices/pi-1"))
+    (of_fleet,) = document(client.get("/api/v1/fleet"))["devices"]
+    metrics = client.get("/metrics").text
+
+    names = [alert["alert_id"] for alert in device["open_alerts"]]
+    assert len(set(names)) == len(names) == 2001
+    assert of_fleet["open_alerts"] == device["open_alerts"]
+    assert 'fleetpulse_open_alerts{rule="heat"} 2001.0' in metrics
 
 
 def test_a_clock_that_is_ahead_is_said_in_words(client: FlaskClient, store: MemoryStore) -> None:
