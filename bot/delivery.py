@@ -2,7 +2,9 @@
 
 1. Read what the outbox has got since we last looked: its moments grow with every save.
 2. Let the policy turn it into deliveries, and store these with the position in the outbox, at once.
-3. Send what is due, and record it at once: a kill between the two is the only way to send twice.
+3. Send what is due, and record it at once. A message comes twice only when we are killed between
+   the two, or when the answer to a send is lost: a lost alarm would be worse
+   (docs/decisions/0004-delivery.md).
 4. What fails for a while waits, and with it all of that chat, so that news stay in order; what
    fails for good ends the chat.
 """

@@ -6,9 +6,11 @@ import threading
 from collections.abc import Sequence
 
 import pytest
+from telegram.error import TimedOut
 
 from bot import messages
 from bot.messages import Post
+from bot.telegram_sender import refusal
 from fleetpulse.alerts import AlertEvent
 from fleetpulse.errors import NotifyError, StoreBusy
 from fleetpulse.stores.protocols import Delivery, Progress, Store
@@ -47,6 +49,29 @@ def test_a_kill_between_sending_and_recording_repeats_that_one_message_only(
             bench.later(1)
     bench.start()
     bench.later(1)
+
+    assert [words_of(text) for text in bench.sender.texts()] == [
+        "will soon be stressed",
+        "will soon be stressed",
+        "is stressed",
+        "has recovered",
+    ]
+
+
+def test_a_message_whose_answer_is_lost_is_sent_again_for_a_lost_alarm_is_worse(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.happen(*an_episode(at=NOON - 240 * SECOND))
+    really = bench.sender.send
+
+    def answer_is_lost(chat_id: str, post: Post) -> str:
+        really(chat_id, post)
+        raise refusal(TimedOut())
+
+    with monkeypatch.context() as broken:
+        broken.setattr(bench.sender, "send", answer_is_lost)
+        bench.later(1)
+    bench.later(60)
 
     assert [words_of(text) for text in bench.sender.texts()] == [
         "will soon be stressed",
