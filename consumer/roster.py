@@ -21,15 +21,16 @@ class Roster:
         return len(self._slots)
 
     def slot(self, device_id: str, kind: str, partition: Partition) -> tuple[int, bool]:
-        """The device's slot, and whether it is new here."""
+        """The device's slot, and whether it, or its kind, is new here."""
         slot = self._slots.get(device_id)
         if slot is None:
             return self._add(device_id, kind, partition), True
         self._partitions[slot] = partition
-        if self.kinds[slot] != kind:
-            self.kinds[slot] = kind
-            self._changed.add(slot)
-        return slot, False
+        if self.kinds[slot] == kind:
+            return slot, False
+        self.kinds[slot] = kind
+        self._changed.add(slot)
+        return slot, True
 
     def known(self, device_id: str) -> int | None:
         """The device's slot, if it has one."""

@@ -32,6 +32,7 @@ def main(_: Sequence[str] | None = None) -> int:
         settings = load(ApiSettings)
         if not is_loopback(settings.host):
             raise SettingsError("FLEETPULSE_HOST: the local stack listens on loopback only.")
+        open_store(settings.store_url).close()  # its faults are said before workers start
         return serve(lambda: web_app(settings), settings.host, settings.port)
     except SettingsError as problem:
         sys.stderr.write(f"fleetpulse web: {problem}\n")

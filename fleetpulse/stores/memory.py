@@ -128,9 +128,10 @@ class MemoryDevices:
         self._devices: dict[str, Device] = {}
 
     def save(self, new: Sequence[Device]) -> None:
-        """Keep those that are not kept yet."""
+        """Keep those that are not kept yet; one that is takes the new kind."""
         for device in new:
-            self._devices.setdefault(device.device_id, device)
+            kept = self._devices.get(device.device_id, device)
+            self._devices[device.device_id] = replace(kept, kind=device.kind)
 
     def get(self, device_id: str) -> Device | None:
         return self._devices.get(device_id)

@@ -325,8 +325,9 @@ class Store(Protocol):
     def save(self, scored: Scored) -> None:
         """Save all of it, in one transaction where the backend has them.
 
-        Saving the same again changes nothing: a reading (device_id, measured_at, seq), a device
-        and an event that exist are left as they are; a state is replaced.
+        Saving the same again changes nothing: a reading (device_id, measured_at, seq) and an
+        event that exist are left as they are, a device that exists takes the new kind only; a
+        state is replaced.
         """
 
     def check(self) -> None:

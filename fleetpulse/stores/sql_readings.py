@@ -101,10 +101,17 @@ class SqlDevices:
         self._database = database
 
     def save(self, connection: Connection, new: Sequence[Device]) -> None:
-        """Insert the devices that are not stored yet, in the transaction of `connection`."""
+        """Insert the devices that are not stored yet, in the transaction of `connection`.
+
+        One that is takes the new kind.
+        """
         if new:
             rows = [msgspec.to_builtins(device) for device in new]
-            connection.execute(self._database.add(devices), rows)
+            add = self._database.insert(devices)
+            put = add.on_conflict_do_update(
+                index_elements=[devices.c.device_id], set_={"kind": add.excluded.kind}
+            )
+            connection.execute(put, rows)
 
     def get(self, device_id: str) -> Device | None:
         query = select(devices).where(devices.c.device_id == device_id)

@@ -19,12 +19,12 @@ class DeviceStoreContract:
     def test_an_unknown_device_is_none(self, store: Store) -> None:
         assert store.devices.get("nobody") is None
 
-    def test_a_device_that_exists_is_left_as_it_is(self, store: Store) -> None:
+    def test_a_device_that_exists_takes_the_new_kind_and_nothing_else(self, store: Store) -> None:
         store.save(scored(new_devices=[a_device()]))
 
         store.save(scored(new_devices=[a_device(kind="pc", first_seen_at=1), a_device("pi-2")]))
 
-        assert store.devices.page() == [a_device(), a_device("pi-2")]
+        assert store.devices.page() == [a_device(kind="pc"), a_device("pi-2")]
 
     def test_devices_come_in_the_order_of_their_ids(self, store: Store) -> None:
         names = ["pi-2", "PI-1", "pi-10", "a.b", "a-b", "a_b"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from confluent_kafka import Producer
 from numpy.typing import NDArray
 
 from consumer.batch import Batch, Partition, Refused
@@ -173,6 +174,7 @@ def consume(
     store: Store,
     *,
     batch_rows: int = 3,
+    announce: Any = None,
     reached: Callable[[str], None] = lambda _: None,
 ) -> None:
     """One life of a consumer: it begins where the group stands and reads to the end of the log."""
@@ -184,7 +186,7 @@ def consume(
         LogSource(log, Decoder(roster, clock), batch_rows, stop),
         [predict(predictor, rules), limits],
         NoLetters(),
-        StoreSink(store, clock, SilentProducer()),  # type: ignore[arg-type]
+        StoreSink(store, clock, announce or cast(Producer, SilentProducer())),
         prepare=limits.load,
         reached=reached,
     ).run(stop)

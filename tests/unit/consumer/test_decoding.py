@@ -12,6 +12,7 @@ from consumer.decoding import Decoder
 from consumer.roster import Roster
 from fleetpulse import wire
 from fleetpulse.clock import ManualClock
+from fleetpulse.telemetry import Reading
 from tests.unit.consumer.builders import NOON, a_reading, a_record, decode
 
 
@@ -95,6 +96,16 @@ def test_a_device_keeps_its_slot_and_is_new_once() -> None:
     assert second.slots.tolist() == [1]
     assert [device.device_id for device in first.new_devices] == ["a", "b"]
     assert not second.new_devices
+
+
+def test_a_device_of_another_kind_is_told_to_the_store() -> None:
+    roster = Roster()
+    decode(a_reading(device="a"), roster=roster)
+    as_pc = Reading(device_id="a", kind="pc", measured_at=NOON)
+
+    batch = decode(as_pc, as_pc, roster=roster)
+
+    assert [device.kind for device in batch.new_devices] == ["pc"]
 
 
 def test_a_poisoned_record_does_not_disturb_its_neighbours() -> None:
