@@ -1,6 +1,7 @@
 """Delivery from the spool to Kafka: in order, again and again until the broker has it.
 
-The only home of confluent_kafka in this package. The producer is idempotent and never gives up a
+What the agents know of confluent_kafka is here; the replay's own, which waits for the consumer, is
+in outlet.py and replay.py. The producer is idempotent and never gives up a
 record by itself, so what it holds arrives once and in order; what it refuses is fed again from the
 spool, from the oldest on. A kill between sending and acknowledgement repeats readings, which the
 store sees through; it never loses one.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer
 
+from fleetpulse import kafka
 from fleetpulse.errors import BrokerError, SettingsError
 from fleetpulse.kafka import (
     ADDRESS_FILE,
@@ -98,6 +99,18 @@ def test_a_record_goes_through_the_embedded_broker(tmp_path: Path) -> None:
 
     assert record is not None
     assert (record.key(), record.value()) == (b"pc-1", b"{}")
+
+
+def test_a_producer_doubles_nothing_and_waits_for_all_replicas(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[dict[str, object]] = []
+    monkeypatch.setattr(kafka, "Producer", made.append)
+
+    producer({"bootstrap.servers": "broker:9092"})
+
+    assert (made[0]["enable.idempotence"], made[0]["acks"]) == (True, "all")
+    assert made[0]["bootstrap.servers"] == "broker:9092"
 
 
 def test_a_producer_with_impossible_settings_is_refused() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fleetpulse import kafka
 from fleetpulse.clock import ManualClock
 from fleetpulse.errors import SettingsError
 from generators.publish import MAX_IN_FLIGHT, Publisher
@@ -286,3 +287,21 @@ def test_dropped_readings_that_were_under_way_are_delivered_and_not_counted(
     assert len(agent.broker.seqs) + agent.spool.dropped == 5100
     assert agent.spool.depth == 0
     agent.spool.close()
+
+
+def test_its_producer_doubles_nothing_and_waits_for_all_replicas(
+    agent: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[dict[str, object]] = []
+    monkeypatch.setattr(kafka, "Producer", made.append)
+
+    Publisher(
+        agent.spool,
+        topic="telemetry.pc",
+        device_id="pc-1",
+        configure=agent.configure,
+        clock=agent.clock,
+    )
+
+    assert (made[0]["enable.idempotence"], made[0]["acks"]) == (True, "all")
+    assert made[0]["message.timeout.ms"] == 0  # what it holds it never gives up
