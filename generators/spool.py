@@ -317,7 +317,10 @@ class Spool:
 
     def _remove(self, segment: Segment) -> None:
         self._segments.remove(segment)
-        segment.path.unlink(missing_ok=True)
+        try:
+            segment.path.unlink(missing_ok=True)
+        except OSError as problem:  # a dying disk becomes read-only; this costs its room only
+            self._say_trouble(problem)
 
     def _say_trouble(self, problem: OSError) -> None:
         if not self._trouble:

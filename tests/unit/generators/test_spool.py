@@ -410,3 +410,24 @@ def test_memory_is_bounded_and_what_goes_past_it_is_counted(opened: Opener) -> N
 
     assert spool.dropped == 7
     assert seqs(spool) == list(range(8, MEMORY_READINGS + 8))
+
+
+def test_a_disk_that_becomes_read_only_does_not_stop_delivery(
+    opened: Opener, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = opened()
+    fill(spool, 1000)
+
+    def refuse(*words: object, **more: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch:
+        for name in ("pwrite", "unlink"):
+            patch.setattr(os, name, refuse)
+        for seq in seqs(spool):
+            spool.ack(seq)
+        spool.settle()
+
+    assert spool.depth == 0
+    assert "cannot be written (Read-only file system)" in caplog.messages[0]
+    assert seqs(opened()) == list(range(1, 1001))  # repeated, for nothing could be noted
