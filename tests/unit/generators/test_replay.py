@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from fleetpulse import kafka
 from fleetpulse.clock import ManualClock
 from fleetpulse.errors import BrokerError, SettingsError, StartError
 from fleetpulse.settings import AgentSettings, load
@@ -398,3 +399,22 @@ class TestTheLagOfAGroup:
 
         with pytest.raises(BrokerError):
             outlets.GroupLag({}, "g").behind([TOPIC])
+
+
+def test_its_producer_doubles_nothing_and_waits_for_all_replicas(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[dict[str, Any]] = []
+
+    class Answering:
+        def __init__(self, config: dict[str, Any]) -> None:
+            made.append(config)
+
+        def list_topics(self, timeout: float) -> None:
+            """The broker is there."""
+
+    monkeypatch.setattr(kafka, "Producer", Answering)
+
+    replay._producer(load(AgentSettings, bootstrap_servers="broker:9092"))
+
+    assert (made[0]["enable.idempotence"], made[0]["acks"]) == (True, "all")
