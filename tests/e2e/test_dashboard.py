@@ -16,6 +16,7 @@ from api import create_app
 from fleetpulse.alerts import State, Status
 from fleetpulse.clock import SystemClock
 from fleetpulse.stores.memory import MemoryStore
+from fleetpulse.telemetry import CHANNEL_NAMES
 from tests.unit.api.builders import CARD, FakeRegistry, save_event, save_reading
 
 pytestmark = pytest.mark.integration
@@ -30,6 +31,17 @@ CHROMIUM_ARGUMENTS = [
 ]
 EVIL = '<img src=x onerror="document.title=1">'
 PATIENCE_MS = 15_000
+AXIS_OF_A_CHART = """async () => {
+  const { Chart } = await import("/static/chart.js");
+  const device = await (await fetch("/api/v1/devices/pi-1")).json();
+  const chart = new Chart("pi-1", { height: 100, minutes: 15 });
+  document.querySelector("main").append(chart.node);
+  chart.show({ name: "temperature_c", label: "temperature", unit: "°C" }, null);
+  await chart.refresh(device, Date.now());
+  await new Promise(requestAnimationFrame);
+  const { min, max } = chart.plot.scales.x;
+  return max - min;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +65,9 @@ class Site:
     """The API on a free port, which can go away and come back."""
 
     def __init__(self, store: MemoryStore) -> None:
-        self._app = create_app(store, FakeRegistry([CARD]), clock=SystemClock(), interval_s=5.0, chat_url="/chat")
+        self._app = create_app(
+            store, FakeRegistry([CARD]), clock=SystemClock(), interval_s=5.0, chat_url="/chat"
+        )
         self._server: BaseWSGIServer
         self._port = 0
         self.start()
@@ -137,6 +151,61 @@ def test_values_change_while_one_watches(page: Page, site: Site, store: MemorySt
     a_raspberry(store, seq=2, temperature_c=77.7)
 
     expect(row).to_contain_text("77.7 °C", timeout=PATIENCE_MS)
+
+
+def columns(page: Page) -> list[str]:
+    """The channels in the table of devices, from left to right."""
+    return page.locator("table.devices thead th.right").all_inner_texts()[1:]
+
+
+def test_what_most_people_look_at_comes_first_and_is_seen_without_scrolling(
+    page: Page, site: Site, store: MemoryStore
+) -> None:
+    values: dict[str, Any] = dict.fromkeys(CHANNEL_NAMES, 1.0)
+    a_raspberry(store, **values)
+    page.set_viewport_size({"width": 1200, "height": 800})
+
+    page.goto(site.url)
+    expect(page.get_by_role("row", name="pi-1")).to_be_visible(timeout=PATIENCE_MS)
+
+    names = columns(page)
+    assert names[:5] == ["temperature", "load", "memory", "disk", "power"]
+    assert names[-1] == "voltage"
+    assert len(names) == len(CHANNEL_NAMES)
+    power = page.get_by_role("columnheader", name="power").bounding_box()
+    assert power is not None
+    assert power["x"] + power["width"] < 1200
+
+
+def test_columns_are_what_the_devices_shown_measure(
+    page: Page, site: Site, store: MemoryStore
+) -> None:
+    a_raspberry(store, voltage_v=5.0)
+    save_reading(store, "pc-1", kind="pc", at=now_ms(), load_pct=5.0, disk_pct=60.0)
+    page.goto(site.url)
+    expect(page.locator("tbody tr")).to_have_count(2, timeout=PATIENCE_MS)
+    of_both = columns(page)
+
+    page.get_by_role("searchbox").fill("pc-1")
+    expect(page.locator("tbody tr")).to_have_count(1)
+
+    assert of_both == ["temperature", "load", "disk", "voltage"]
+    assert columns(page) == ["load", "disk"]
+
+
+@pytest.mark.parametrize(("history_s", "axis_s"), [(10, 60), (300, 300), (3600, 900)])
+def test_the_time_axis_begins_where_the_history_does(
+    page: Page, site: Site, store: MemoryStore, history_s: int, axis_s: int
+) -> None:
+    now = now_ms()
+    for seq, age_s in enumerate((history_s, 5, 0)):
+        save_reading(store, at=now - age_s * 1000, seq=seq, temperature_c=60.0)
+    page.goto(site.url)
+    expect(page.locator(".charts canvas")).to_be_visible(timeout=PATIENCE_MS)
+
+    shown_s = page.evaluate(AXIS_OF_A_CHART)
+
+    assert shown_s == pytest.approx(axis_s, abs=10)
 
 
 def test_devices_can_be_filtered_by_name_and_by_status(

@@ -5,6 +5,7 @@ import { amount, unitAfter } from "./format.js";
 import * as rest from "./rest.js";
 
 const MOST_PAGES = 20;
+const SHORTEST_MS = 60_000; // of what the time axis shows
 const SHADES = { soon: "--soon", stressed: "--stressed" };
 
 // Which channel shows a rule's limit, where the rule watches something made of a channel.
@@ -30,6 +31,7 @@ export class Chart {
     this.limit = null;
     this.channel = null;
     this.offsetMs = 0;
+    this.firstMs = 0;
     this.note = element("p", { className: "chart-note" }, "loading");
     this.plotted = element("div", { className: "plot" });
     this.node = element("div", { className: "chart" }, this.plotted, this.note);
@@ -62,9 +64,10 @@ export class Chart {
     this.loaded = false;
   }
 
-  /** Fetch what is new up to the newest reading that the fleet knows of, and draw it. */
-  async refresh(newestMs, nowMs) {
+  /** Fetch what is new up to the device's newest reading, and draw it. */
+  async refresh({ first_seen_at: firstMs, last_seen_at: newestMs }, nowMs) {
     this.offsetMs = nowMs - Date.now();
+    this.firstMs = firstMs;
     const from = nowMs - this.minutes * 60_000;
     const last = this.readings.at(-1)?.measured_at ?? null;
     if (!this.loaded || (newestMs !== null && (last === null || newestMs > last))) {
@@ -183,9 +186,11 @@ export class Chart {
     };
   }
 
+  /** What the time axis shows (s): the period, or less of it if the device is younger. */
   #period() {
-    const now = (Date.now() + this.offsetMs) / 1000;
-    return [now - this.minutes * 60, now];
+    const now = Date.now() + this.offsetMs;
+    const first = Math.min(this.firstMs, this.readings[0]?.measured_at ?? Infinity, now - SHORTEST_MS);
+    return [Math.max(now - this.minutes * 60_000, first) / 1000, now / 1000];
   }
 
   /** Room for the values and the limit, so that one sees how far away it is. */

@@ -76,7 +76,7 @@ export function devicePage(deviceId) {
   }
 
   async function refreshChart() {
-    if (device) await chart.refresh(device.last_seen_at, Date.now() + offset());
+    if (device) await chart.refresh(device, Date.now() + offset());
   }
 
   const offset = () => (device === null ? 0 : device.answeredAt - device.receivedAt);

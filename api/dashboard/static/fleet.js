@@ -10,6 +10,9 @@ import { STATUSES, probabilityBar, statusPill } from "./status.js";
 const CHARTS = 6;
 const CHART_MINUTES = 15;
 const RULES_EVERY_MS = 30_000;
+// What most people look at comes first; channels that are named nowhere here come between.
+const FIRST_COLUMNS = ["temperature_c", "load_pct", "memory_pct", "disk_pct", "power_w", "clock_ghz", "fan_cfm"];
+const LAST_COLUMNS = ["requested_clock_ghz", "load_1m", "throttled", "undervoltage", "voltage_v"];
 const LARGE_FLEET = 200; // devices: more are drawn only when asked for, and asked for less often
 
 export function fleetPage() {
@@ -130,7 +133,7 @@ function countTile(status, choose) {
   };
 }
 
-/** Every device in a row; columns are the channels that some device of the fleet measures. */
+/** Every device in a row; columns are the channels that some device shown measures. */
 function deviceTable() {
   const head = element("tr");
   const body = element("tbody");
@@ -140,9 +143,9 @@ function deviceTable() {
   let columns = "";
   let channels = [];
 
-  function setColumns(fleet) {
-    const measured = fleet.channels.filter(({ name }) =>
-      fleet.devices.some((device) => (device.latest?.[name] ?? null) !== null));
+  function setColumns(known, devices) {
+    const measured = inOrder(known).filter(({ name }) =>
+      devices.some((device) => (device.latest?.[name] ?? null) !== null));
     const names = measured.map(({ name }) => name).join();
     if (names === columns) return;
     columns = names;
@@ -158,13 +161,22 @@ function deviceTable() {
     node,
     /** Show these devices of the fleet. */
     update(fleet, devices) {
-      setColumns(fleet);
+      if (devices.length) setColumns(fleet.channels, devices);
       keyed(body, rows, devices, (device) => device.device_id, () => deviceRow(channels));
     },
     tick(nowMs) {
       for (const row of rows.values()) row.tick(nowMs);
     },
   };
+}
+
+/** Channels as columns, the most looked at first. */
+function inOrder(channels) {
+  const place = ({ name }) => {
+    const first = FIRST_COLUMNS.indexOf(name);
+    return first >= 0 ? first : FIRST_COLUMNS.length + 1 + LAST_COLUMNS.indexOf(name);
+  };
+  return [...channels].sort((one, other) => place(one) - place(other));
 }
 
 function deviceRow(channels) {
@@ -283,7 +295,7 @@ function chartPanel(device) {
       const limit = limitOf(rules, channel.name);
       chart.show(channel, limit);
       key.replaceChildren(...chartKey(channel, limit));
-      await chart.refresh(shown.last_seen_at, fleet.generated_at);
+      await chart.refresh(shown, fleet.generated_at);
     },
     close() {
       chart.close();
