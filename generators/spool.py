@@ -161,6 +161,8 @@ class Spool:
 
     def rewind(self) -> None:
         """Hand out again, in order, everything that is not acknowledged."""
+        for waiting in self._handed:
+            waiting.acked = False  # one in memory is handed out again as it is
         self._handed.clear()
         for segment in self._segments:
             segment.rewind()

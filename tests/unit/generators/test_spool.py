@@ -401,6 +401,21 @@ def test_a_reading_in_memory_can_be_acknowledged_and_rewound(opened: Opener) -> 
     assert spool.depth == 2
 
 
+def test_a_reading_in_memory_that_was_acknowledged_early_is_rewound_too(opened: Opener) -> None:
+    disk = Disk()
+    spool = opened(write=disk.write)
+    disk.free_bytes = 0
+    fill(spool, 2)
+    seqs(spool)
+    spool.ack(2)
+
+    spool.rewind()
+    for seq in seqs(spool):
+        spool.ack(seq)
+
+    assert spool.depth == 0
+
+
 def test_memory_is_bounded_and_what_goes_past_it_is_counted(opened: Opener) -> None:
     disk = Disk()
     spool = opened(write=disk.write)
