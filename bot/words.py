@@ -59,8 +59,9 @@ def rule_called(name: str, kind: str) -> Rule | None:
 
 
 def past_limit(rule: Rule, limit: float) -> str:
-    """What it means that the rule holds: temperature at or above 80 °C."""
+    """What it means that the rule holds: memory at or above 95 % for 60 s."""
+    held = f" for {duration(rule.hold_s)}" if rule.hold_s > 0 else ""
     if rule.unit == Unit.FLAG:
-        return f"{rule.label} for {duration(rule.hold_s)}"
+        return f"{rule.label}{held}"
     side = "at or above" if rule.direction is Direction.ABOVE else "at or below"
-    return f"{rule.label} {side} {quantity(limit, rule.unit)}"
+    return f"{rule.label} {side} {quantity(limit, rule.unit)}{held}"

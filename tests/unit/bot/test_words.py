@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.words import about, ago, duration, number_of, percent, quantity
+from bot.words import about, ago, duration, number_of, past_limit, percent, quantity
+from fleetpulse.alerts import rule_named
 
 NOW = 1_795_348_800_000
 
@@ -65,3 +66,8 @@ def test_nouns_agree_with_their_number() -> None:
         "1 device",
         "1,200 devices",
     ]
+
+
+def test_a_rule_with_a_hold_time_says_so() -> None:
+    assert past_limit(rule_named("memory", "pc"), 95.0).startswith("memory at or above 95 % for ")
+    assert past_limit(rule_named("heat", "pc"), 90.0) == "temperature at or above 90 °C"
