@@ -95,10 +95,13 @@ class Pipeline:
 
     def _land(self, stop: threading.Event) -> bool:
         """Wait until the batch in flight is safe, again and again if need be; False: stopped."""
-        if self._flight is not None:
-            if not self._source.hold_while(self._flight.finish, stop):
-                return False
-            self._commit(self._flight)
+        flight = self._flight
+        if flight is None:
+            return True
+        if not self._source.hold_while(flight.finish, stop):
+            return False
+        if self._flight is flight:  # not settled meanwhile, by a rebalance during the hold
+            self._commit(flight)
         return True
 
     def _settle(self) -> None:

@@ -23,6 +23,7 @@ class Batches:
         self.stop = threading.Event()
         self.settle: Callable[[], None] = lambda: None
         self.revokes = False
+        self.revokes_while_holding = False
 
     def next_batch(self) -> Batch:
         if len(self._batches) == 1:
@@ -37,6 +38,8 @@ class Batches:
             try:
                 write()
             except StoreError:
+                if self.revokes_while_holding:
+                    self.settle()
                 continue
             return True
         return False
@@ -167,3 +170,13 @@ def test_partitions_are_given_away_only_after_the_batch_in_flight_is_committed()
     Pipeline(source, [], diary, diary).run(source.stop)
 
     assert entries.index("commit 1") < entries.index("given away")
+
+
+def test_a_batch_that_got_safe_while_partitions_were_given_away_is_committed_once() -> None:
+    entries: list[str] = []
+    source, diary = Batches(entries, one(), decode()), Diary(entries, failures=1)
+    source.revokes_while_holding = True
+
+    Pipeline(source, [], diary, diary).run(source.stop)
+
+    assert entries.count("commit 1") == 1
