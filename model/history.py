@@ -103,12 +103,6 @@ class History:
         age_s, past = _together(seen)
         return Windows(values=values, age_s=age_s, past=dict(zip(DEPTHS, past, strict=True)))
 
-    def remember(self, slots: Int64s, measured_at: Int64s, values: Floats) -> None:
-        """Remember rows that nobody asks about."""
-        self._grow_to(slots)
-        for part in _passes(slots, measured_at, values):
-            self._store(part)
-
     def forget(self, slots: Int64s) -> None:
         """Empty these slots, for other devices."""
         known = slots[slots < len(self._newest)]

@@ -82,10 +82,6 @@ class FleetPredictor:
             features=features,
         )
 
-    def remember(self, slots: Int64s, measured_at: Int64s, values: Floats) -> None:
-        """Remember rows that need no score, as after a restart."""
-        self._history.remember(slots, measured_at, values)
-
     def forget(self, slots: Int64s) -> None:
         """Empty these slots, for other devices."""
         self._history.forget(slots)

@@ -94,7 +94,7 @@ class Limits:
         probability = np.full_like(values, np.nan)
         for name, of_rule in batch.rule_probability.items():
             probability[:, RULE_NAMES.index(name)] = of_rule
-        outcome = _Outcome(logs=batch.logs(), status=self._quiet_status(batch, values, probability))
+        outcome = _Outcome(logs=batch.logs(), status=self._quiet_status(batch, probability))
         in_order = ~self._latest.late(batch.slots, batch.measured_at, batch.seq)
         hot = self._hot(batch, values, probability)
         hot_rows_of = hot[batch.slots] & in_order[:, None]
@@ -207,9 +207,7 @@ class Limits:
         hot[batch.slots] &= self._rules.exists[batch.slots]
         return hot
 
-    def _quiet_status(
-        self, batch: Batch, values: NDArray[np.float64], probability: NDArray[np.float64]
-    ) -> NDArray[np.int8]:
+    def _quiet_status(self, batch: Batch, probability: NDArray[np.float64]) -> NDArray[np.int8]:
         """Each row's status as long as nothing is going on: ok, or unknown."""
         unknown = np.zeros(len(batch), dtype=np.bool_)
         nothing_known = np.ones(len(batch), dtype=np.bool_)

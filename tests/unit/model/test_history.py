@@ -89,7 +89,7 @@ def test_a_history_that_is_refilled_after_a_restart_gives_the_same_features(
 
     refilled = History()
     past = slice(0, restart)
-    refilled.remember(stream.slots[past], stream.measured_at[past], stream.values[past])
+    refilled.windows(stream.slots[past], stream.measured_at[past], stream.values[past])
 
     np.testing.assert_array_equal(
         stream.features(refilled, slice(restart, count)),
@@ -105,7 +105,7 @@ def test_rows_older_than_the_window_change_nothing_after_a_restart() -> None:
 
     restarted = History()
     window = slice(150 - BUCKETS, 150)
-    restarted.remember(stream.slots[window], stream.measured_at[window], stream.values[window])
+    restarted.windows(stream.slots[window], stream.measured_at[window], stream.values[window])
 
     np.testing.assert_array_equal(stream.features(restarted, slice(150, 200)), whole[150:])
 
@@ -146,7 +146,7 @@ def test_a_row_older_than_the_whole_window_sees_only_itself_and_is_not_kept() ->
 def test_a_late_row_never_replaces_a_newer_one(late_s: float) -> None:
     history, slot = History(), np.array([0])
     for second, temperature in ((1002.0, 50.0), (late_s, 20.0)):
-        history.remember(slot, moments([second]), rows(1, temperature_c=temperature))
+        history.windows(slot, moments([second]), rows(1, temperature_c=temperature))
 
     windows = history.windows(slot, moments([1005.0]), rows(1, temperature_c=60.0))
 

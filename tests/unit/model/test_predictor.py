@@ -153,7 +153,7 @@ def test_a_restart_that_remembers_the_window_changes_nothing() -> None:
     whole = score(load_predictor(), seconds, values)
 
     restarted = load_predictor()
-    restarted.remember(np.zeros(20, np.int64), moments(seconds[:20]), values[:20])
+    score(restarted, seconds[:20], values[:20])
     rest = score(restarted, seconds[20:], values[20:])
 
     np.testing.assert_array_equal(rest.probability["heat"], whole.probability["heat"][20:])
