@@ -10,8 +10,10 @@ from setuptools import setup
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "fleetpulse/__init__.py").read_text())[1]
 
-CORE = ["msgspec>=0.20", "rich>=14"]
-SQL = ["SQLAlchemy>=2.1"]
+CORE = ["msgspec>=0.20", "rich>=14", "structlog>=25", "prometheus-client>=0.23"]
+SQL = ["SQLAlchemy>=2.1", "alembic>=1.17", "psycopg[binary]>=3.2"]
+AWS = ["boto3>=1.40"]
+SCHEMA = ["confluent-kafka[json,schemaregistry]==2.16.0"]
 AGENT = ["confluent-kafka==2.16.0", "psutil>=7", "gpiozero>=2.0.1"]
 CONSUMER = [
     "confluent-kafka==2.16.0",
@@ -19,22 +21,26 @@ CONSUMER = [
     "scikit-learn>=1.9,<1.10",  # model files are made for one minor version
     "skops>=0.14",
     *SQL,
+    *AWS,
 ]
 API = [
     "flask>=3.1",
     "flask-restx>=1.3.2",
+    "flask-limiter>=4",
     "gunicorn>=23",
-    "prometheus-client>=0.23",
+    "confluent-kafka==2.16.0",
     "uplot-python>=1.1",
     *SQL,
+    *AWS,
 ]
 BOT = [
     "python-telegram-bot[rate-limiter]>=22.8,<23",
     "matplotlib>=3.10",
     "flask>=3.1",
     *SQL,
+    *AWS,
 ]
-EXTRAS = {"agent": AGENT, "consumer": CONSUMER, "api": API, "bot": BOT}
+EXTRAS = {"agent": AGENT, "consumer": CONSUMER, "api": API, "bot": BOT, "schema": SCHEMA}
 EXTRAS["all"] = sorted({need for needs in EXTRAS.values() for need in needs})
 TESTS = [
     "hypothesis>=6.150",
@@ -45,6 +51,7 @@ TESTS = [
     "pytest-xdist>=3.8",
     "ruff>=0.17,<0.18",
     "schemathesis>=4.3",
+    "types-boto3[dynamodb,s3]>=1.40",
 ]
 
 setup(

@@ -25,7 +25,9 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from benchmarks.fleet import publish, recorded
 from benchmarks.quix_environment import quix_python
-from tests.services.kafka import Kafka, KafkaUnavailable, kafka_jars
+from tests.services.kafka import JARS, Kafka
+from tests.services.maven import jars
+from tests.services.missing import Unavailable
 
 PARTITIONS = 4
 DEVICES = 1_000
@@ -118,13 +120,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args(argv)
     try:
-        jars = kafka_jars()
-    except KafkaUnavailable as problem:
+        libraries = jars("kafka", *JARS)
+    except Unavailable as problem:
         print(f"This needs Apache Kafka: {problem}.", file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "kafka").mkdir()
-        with Kafka(Path(folder) / "kafka", jars) as broker:
+        with Kafka(Path(folder) / "kafka", libraries) as broker:
             topic = broker.topic("telemetry.bench", partitions=PARTITIONS)
             records = recorded(devices=DEVICES, readings_each=arguments.readings // DEVICES)
             publish(records, broker.bootstrap_servers, topic)

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.services.kafka import free_ports
+from tests.services.ports import free_ports
 
 READY_S = 60.0
 

@@ -34,6 +34,23 @@ class Secret:
         return self._text
 
 
+@dataclass(frozen=True)
+class AwsKeys:
+    """An access key of AWS and its secret."""
+
+    access_key: str
+    secret: Secret
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """How many days readings are kept, and their rollups."""
+
+    raw_days: int = 14
+    minute_days: int = 90
+    hour_days: int = 730
+
+
 @dataclass(frozen=True, kw_only=True)
 class Variable:
     """The environment variable of a setting."""
@@ -63,6 +80,55 @@ class DataSettings:
         "FLEETPULSE_INTERVAL",
         "Seconds between two readings.",
     )
+    log_format: Literal["text", "json"] = setting(
+        "text",
+        "FLEETPULSE_LOG",
+        "How log lines look: text for people, json for a log collector.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = setting(
+        "INFO",
+        "FLEETPULSE_LOG_LEVEL",
+        "Log lines of this level and above.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpsSettings(DataSettings):
+    """Where a process without an API of its own answers /healthz, /readyz and /metrics."""
+
+    ops_host: str = setting(
+        "127.0.0.1",
+        "FLEETPULSE_OPS_HOST",
+        "Address that agent, consumer and bot answer /healthz, /readyz and /metrics on.",
+    )
+    ops_port: Annotated[int, Meta(ge=1, le=65535)] | None = setting(
+        None,
+        "FLEETPULSE_OPS_PORT",
+        "Port for /healthz, /readyz and /metrics of agent, consumer and bot. Absent: none.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwsSettings(DataSettings):
+    """How to reach DynamoDB and S3; without these, boto3's own chain is asked."""
+
+    aws_access_key: Secret | None = setting(
+        None,
+        "AWS_ACCESS_KEY",
+        "Access key of AWS. Absent: boto3's own chain (roles, profiles, AWS_ACCESS_KEY_ID).",
+    )
+    aws_secret: Secret | None = setting(
+        None,
+        "AWS_SECRET_ACCESS_KEY",
+        "Secret of AWS_ACCESS_KEY.",
+    )
+
+    @property
+    def aws(self) -> AwsKeys | None:
+        """The keys to hand to boto3; None: its own chain."""
+        if self.aws_access_key is None or self.aws_secret is None:
+            return None
+        return AwsKeys(self.aws_access_key.get_secret_value(), self.aws_secret)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,38 +155,95 @@ class KafkaSettings(DataSettings):
         "KAFKA_SASL_MECHANISM",
         "PLAIN for Confluent Cloud, SCRAM-SHA-512 for MSK.",
     )
+    ca_file: Path | None = setting(
+        None,
+        "FLEETPULSE_KAFKA_CA",
+        "File with the CA certificates (PEM) that Kafka's are checked against."
+        " Default: those of the system.",
+    )
+    schema_endpoint: str | None = setting(
+        None,
+        "KAFKA_SCHEMA_ENDPOINT",
+        "Address of the schema registry. Set: agents frame their records with a schema's id.",
+    )
+    schema_username: Secret | None = setting(
+        None,
+        "SCHEMA_USERNAME",
+        "User, or API key, of the schema registry.",
+    )
+    schema_password: Secret | None = setting(
+        None,
+        "SCHEMA_PASSWORD",
+        "Password, or API secret, of the schema registry.",
+    )
+    partitions: Annotated[int, Meta(ge=1, le=10_000)] = setting(
+        12,
+        "FLEETPULSE_PARTITIONS",
+        "Partitions of a topic that fleetpulse makes: the most consumers that can share it.",
+    )
+    log_hours: Annotated[int, Meta(ge=1)] = setting(
+        168,
+        "FLEETPULSE_LOG_HOURS",
+        "Hours that records stay in a topic that fleetpulse makes.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoreSettings(DataSettings):
+class StoreSettings(AwsSettings):
     """Where readings and alerts are kept."""
 
-    store: str | None = setting(
+    store: Secret | None = setting(
         None,
         "FLEETPULSE_STORE",
-        "Address of the store: `sqlite:///FILE` or `memory:`."
+        "Address of the store: `sqlite:///FILE`, `postgresql+psycopg://USER:PASSWORD@HOST/NAME`,"
+        " `dynamodb://PREFIX?region=…&endpoint=…&layout=reading|minute` or `memory:`."
         " Default: `fleetpulse.db` in the data folder.",
     )
+    raw_days: Annotated[int, Meta(ge=1)] = setting(
+        14,
+        "FLEETPULSE_RAW_DAYS",
+        "Days that single readings are kept.",
+    )
+    minute_days: Annotated[int, Meta(ge=1)] = setting(
+        90,
+        "FLEETPULSE_MINUTE_DAYS",
+        "Days that rollups of a minute are kept.",
+    )
+    hour_days: Annotated[int, Meta(ge=1)] = setting(
+        730,
+        "FLEETPULSE_HOUR_DAYS",
+        "Days that rollups of an hour are kept.",
+    )
+
+    @property
+    def retention(self) -> Retention:
+        """How long things are kept."""
+        return Retention(
+            raw_days=self.raw_days, minute_days=self.minute_days, hour_days=self.hour_days
+        )
 
     @property
     def store_url(self) -> str:
         """The store's address, the default filled in."""
-        return self.store or f"sqlite:///{self.data / 'fleetpulse.db'}"
+        if self.store is not None:
+            return self.store.get_secret_value()
+        return f"sqlite:///{self.data / 'fleetpulse.db'}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelSettings(DataSettings):
+class ModelSettings(AwsSettings):
     """Where models are kept."""
 
     models: str | None = setting(
         None,
         "FLEETPULSE_MODELS",
-        "Address of the models: `dir:FOLDER`. Default: the models that are shipped.",
+        "Address of the models: `dir:FOLDER` or `s3://BUCKET/PREFIX?region=…&endpoint=…`."
+        " Default: the models that are shipped.",
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class AgentSettings(KafkaSettings):
+class AgentSettings(KafkaSettings, OpsSettings):
     """`fleetpulse agent`."""
 
     device: Literal["RASPBERRY", "PC"] | None = setting(
@@ -161,7 +284,7 @@ class AgentSettings(KafkaSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConsumerSettings(KafkaSettings, StoreSettings, ModelSettings):
+class ConsumerSettings(KafkaSettings, StoreSettings, ModelSettings, OpsSettings):
     """`fleetpulse consume`."""
 
     topics: str = setting(
@@ -173,6 +296,12 @@ class ConsumerSettings(KafkaSettings, StoreSettings, ModelSettings):
         "fleetpulse-hardware",
         "FLEETPULSE_GROUP",
         "Consumer group; consumers of one group share the partitions.",
+    )
+    instance: str | None = setting(
+        None,
+        "FLEETPULSE_GROUP_INSTANCE",
+        "Name of this member of the group, different for each (static membership): one that comes"
+        " back within 10 s keeps its partitions. Absent: a member is new each time.",
     )
     batch_rows: Annotated[int, Meta(ge=1, le=100_000)] = setting(
         10_000,
@@ -187,13 +316,28 @@ class ConsumerSettings(KafkaSettings, StoreSettings, ModelSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApiSettings(StoreSettings, ModelSettings):
+class ApiSettings(KafkaSettings, StoreSettings, ModelSettings):
     """`fleetpulse api`."""
 
     host: str = setting(
         "127.0.0.1",
         "FLEETPULSE_HOST",
-        "Address that the API listens on: a loopback address.",
+        "Address that the API listens on. Other than a loopback one: every request needs a key.",
+    )
+    allowed_hosts: str = setting(
+        "",
+        "FLEETPULSE_ALLOWED_HOSTS",
+        "Names, with commas, that the API answers to besides its own address and loopback ones.",
+    )
+    rate_limit: str = setting(
+        "600/minute",
+        "FLEETPULSE_RATE_LIMIT",
+        "Requests of one key, or of one address without a key; as in 20/second or 600/minute.",
+    )
+    ingest_limit: str = setting(
+        "60/minute",
+        "FLEETPULSE_INGEST_LIMIT",
+        "Posts of readings by one key.",
     )
     port: Annotated[int, Meta(ge=1, le=65535)] = setting(
         8000,
@@ -203,7 +347,7 @@ class ApiSettings(StoreSettings, ModelSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BotSettings(StoreSettings):
+class BotSettings(StoreSettings, OpsSettings):
     """`fleetpulse bot`."""
 
     token: Secret | None = setting(
@@ -225,6 +369,12 @@ class BotSettings(StoreSettings):
         8000,
         "FLEETPULSE_PORT",
         "Port of the local stack, where the local Bot API is found.",
+    )
+    ping_url: Secret | None = setting(
+        None,
+        "FLEETPULSE_PING_URL",
+        "Address that the bot asks for each minute while all is well, as Healthchecks or Uptime"
+        " Kuma give one: they warn when the whole machine is gone.",
     )
 
 
@@ -285,10 +435,24 @@ def _read(
             values[field] = msgspec.convert(given, hints[field], strict=False, dec_hook=_made)
         except msgspec.ValidationError as problem:
             faults.append(f"{variable.name}: {_expected(hints[field], problem)}")
-    if ("cluster_key" in values) != ("cluster_secret" in values):
-        missing = "KAFKA_CLUSTER_SECRET" if "cluster_key" in values else "KAFKA_CLUSTER_KEY"
-        faults.append(f"{missing}: missing, key and secret go together")
-    return values, faults
+    return values, [*faults, *_halves(kind, values)]
+
+
+# Each of these is of no use without the other.
+_PAIRS = (
+    ("cluster_key", "cluster_secret"),
+    ("schema_username", "schema_password"),
+)
+
+
+def _halves(kind: type[DataSettings], values: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with settings that go in pairs."""
+    names = {field: variable.name for field, variable in variables(kind)}
+    for pair in _PAIRS:
+        given = [field for field in pair if field in values]
+        if len(given) == 1:
+            (missing,) = set(pair) - set(given)
+            yield f"{names[missing]}: missing, it goes together with {names[given[0]]}"
 
 
 def _made(wanted: type, given: Any) -> Any:

@@ -6,22 +6,32 @@
 from __future__ import annotations
 
 from fleetpulse.errors import SettingsError
+from fleetpulse.settings import AwsKeys, Retention
 from fleetpulse.stores.protocols import Store
 
+_DEFAULT_RETENTION = Retention()
 
-def open_store(url: str) -> Store:
+
+def open_store(
+    url: str, *, aws: AwsKeys | None = None, retention: Retention = _DEFAULT_RETENTION
+) -> Store:
     """The store at `url`, its tables made or migrated.
 
-    url: `sqlite:///path` or `memory:`. Backends are imported late, so that an agent or an API on
-    one of them does not carry the others. Raises SettingsError for an address that is not one.
+    url: as FLEETPULSE_STORE in docs/settings.md. aws: None for boto3's own chain. retention: what
+    DynamoDB needs to know as it writes; the others are pruned. Backends are imported late, so that
+    an agent or an API on one of them does not carry the others. Raises SettingsError for an address
+    that is not one, StoreError for a store that cannot be used.
     """
     scheme = url.partition(":")[0]
     if scheme == "memory":
         from fleetpulse.stores.memory import MemoryStore
 
         return MemoryStore()
-    if scheme == "sqlite":
+    if scheme in ("sqlite", "postgresql+psycopg"):
         from fleetpulse.stores.sql import SqlStore
 
         return SqlStore(url)
-    raise SettingsError(f"FLEETPULSE_STORE begins with {scheme!r}; use sqlite:///FILE or memory:")
+    raise SettingsError(
+        "FLEETPULSE_STORE begins with no store that fleetpulse knows; use sqlite:///FILE,"
+        " postgresql+psycopg://USER:PASSWORD@HOST/NAME, dynamodb://PREFIX or memory:"
+    )

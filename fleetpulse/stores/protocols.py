@@ -66,6 +66,54 @@ class StoredReading(msgspec.Struct, frozen=True, kw_only=True):
         return [(channel, getattr(self, channel.name)) for channel in CHANNELS]
 
 
+NO_ROWS = Rows(
+    device_ids=(),
+    measured_at=(),
+    seq=(),
+    channels=[()] * len(CHANNELS),
+    rejected=(),
+    probability=(),
+    expected_s=(),
+    status=(),
+    causes={},
+    model_version=None,
+)
+
+
+class Resolution(StrEnum):
+    """How fine readings are kept: each of them, or a rollup per minute or hour."""
+
+    RAW = "raw"
+    MINUTE = "1m"
+    HOUR = "1h"
+
+
+BUCKET_MS: Mapping[Resolution, int] = {Resolution.MINUTE: 60_000, Resolution.HOUR: 3_600_000}
+
+Bucket = tuple[str, int]  # device_id, and where the bucket begins: a multiple of its length
+
+
+class Spread(msgspec.Struct, frozen=True, kw_only=True):
+    """One channel over a bucket, of the readings that have it; in the channel's unit."""
+
+    count: int
+    min: float
+    max: float
+    mean: float
+    last: float
+
+
+class Rollup(msgspec.Struct, frozen=True, kw_only=True):
+    """The readings of one device in one bucket, in short."""
+
+    device_id: str
+    measured_at: int  # where the bucket begins, Unix ms
+    resolution: Resolution
+    count: int  # readings
+    channels: dict[str, Spread]  # by channel name; one that no reading has is left out
+    probability: float | None = None  # the worst
+
+
 class Device(msgspec.Struct, frozen=True, kw_only=True):
     """A machine that has sent at least one reading."""
 
@@ -144,8 +192,30 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class Scope(StrEnum):
+    """What a key opens."""
+
+    READ = "read"
+    ACT = "act"  # rules, and what owners do with alerts
+    ADMIN = "admin"  # everything, keys too
+    INGEST = "ingest"  # sending readings, of the key's own device
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key as it is kept: only the hash of its secret part."""
+
+    key_id: str  # the public part, to recognise it by
+    digest: str  # SHA-256 of the secret part, hexadecimal
+    name: str
+    scopes: list[Scope]
+    device_id: str | None = None  # the only device that it is for
+    created_at: int
+    expires_at: int | None = None
+    revoked_at: int | None = None
+
+
 class ReadingStore(Protocol):
-    """Readings with their predictions."""
+    """Readings with their predictions, and their rollups."""
 
     def latest(self, device_id: str) -> StoredReading | None:
         """The newest by (measured_at, seq), whatever the order of arrival."""
@@ -171,8 +241,24 @@ class ReadingStore(Protocol):
     def count(self, device_id: str | None = None) -> int:
         """How many are stored, of one device or of all."""
 
-    def rejected_since(self, device_id: str, since: int) -> int:
-        """How many channel values of this device were impossible since then."""
+    def rejected_since(self, device_ids: Collection[str], since: int) -> Mapping[str, int]:
+        """How many channel values of each were impossible since then; none: left out."""
+
+    def rollups(
+        self,
+        device_id: str,
+        resolution: Resolution,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        after: int | None = None,
+        limit: int = 100,
+        newest_first: bool = False,
+    ) -> Sequence[Rollup]:
+        """At most `limit` rollups that begin at since <= measured_at < until, in time order.
+
+        resolution: MINUTE or HOUR. after: the measured_at of the last one of the page before.
+        """
 
 
 class DeviceStore(Protocol):
@@ -277,6 +363,22 @@ class RuleStore(Protocol):
         """Every change with changed_at >= at, by (changed_at, device_id, rule)."""
 
 
+class KeyStore(Protocol):
+    """The keys of the API."""
+
+    def put(self, key: ApiKey) -> None:
+        """Add or replace."""
+
+    def get(self, key_id: str) -> ApiKey | None:
+        """One key, revoked and expired ones too, or None."""
+
+    def all(self) -> Sequence[ApiKey]:
+        """Every key, by created_at and key_id."""
+
+    def revoke(self, key_id: str, at: int) -> bool:
+        """End a key; whether this call did it. Of several at once, exactly one is told True."""
+
+
 class HeartbeatStore(Protocol):
     """Which processes are alive."""
 
@@ -320,14 +422,32 @@ class Store(Protocol):
     def rules(self) -> RuleStore: ...
 
     @property
+    def keys(self) -> KeyStore: ...
+
+    @property
     def heartbeats(self) -> HeartbeatStore: ...
 
     def save(self, scored: Scored) -> None:
         """Save all of it, in one transaction where the backend has them.
 
         Saving the same again changes nothing: a reading (device_id, measured_at, seq) and an
-        event that exist are left as they are, a device that exists takes the new kind only; a
-        state is replaced.
+        event that exist are left as they are, a device that exists takes the new kind only. A state
+        replaces the stored one, unless that was judged at a later offset of the same log: a
+        consumer that has lost its partitions may save late, and must not undo its successor.
+        """
+
+    def roll(self, resolution: Resolution, buckets: Collection[Bucket]) -> None:
+        """Work these rollups out anew: minutes from what readings are stored, hours from minutes.
+
+        Doing it again changes nothing, so nothing counts twice. A bucket with nothing below it is
+        left as it is.
+        """
+
+    def prune(self, resolution: Resolution, before: int) -> None:
+        """Give up readings, or rollups, from before that moment (whole days, soon enough).
+
+        What is not given up yet may still be read. Doing it again, in several processes too, is
+        safe.
         """
 
     def check(self) -> None:

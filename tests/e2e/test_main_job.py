@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from tests.services.kafka import Kafka, free_ports
+from tests.services.kafka import Kafka
+from tests.services.ports import free_ports
 
 pytestmark = pytest.mark.integration
 

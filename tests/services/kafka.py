@@ -1,18 +1,13 @@
 """Apache Kafka, one node in KRaft mode, from the jars of Maven Central.
 
 `Kafka` is the broker's process; the fixture `kafka` gives one to the tests of a session. The jars
-(43 MB) are fetched once, into ~/.cache/fleetpulse.
+(43 MB) are fetched once.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import shutil
-import socket
 import subprocess
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -24,32 +19,12 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from tests.services.missing import without
+from tests.services.maven import JAVA, jars
+from tests.services.missing import Unavailable, without
+from tests.services.ports import free_ports
 
-VERSION = "4.1.1"
+JARS = ("org.apache.kafka:kafka_2.13:4.1.1", "org.slf4j:slf4j-simple:1.7.36")
 START_S = 60.0
-HOW = "install Java 17 and Maven (Debian: apt install default-jre-headless maven)"
-
-POM = f"""\
-<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>fleetpulse</groupId>
-  <artifactId>kafka-for-tests</artifactId>
-  <version>1</version>
-  <dependencies>
-    <dependency>
-      <groupId>org.apache.kafka</groupId>
-      <artifactId>kafka_2.13</artifactId>
-      <version>{VERSION}</version>
-    </dependency>
-    <dependency>
-      <groupId>org.slf4j</groupId>
-      <artifactId>slf4j-simple</artifactId>
-      <version>1.7.36</version>
-    </dependency>
-  </dependencies>
-</project>
-"""
 
 PROPERTIES = """\
 process.roles=broker,controller
@@ -73,10 +48,6 @@ group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
 """
-
-
-class KafkaUnavailable(Exception):
-    """Kafka cannot be had on this machine; the message says why."""
 
 
 class Kafka:
@@ -173,12 +144,12 @@ class Kafka:
                 if admin.list_topics(timeout=1).brokers:
                     return
         self.kill()
-        raise KafkaUnavailable(f"Kafka does not start; it said:\n{self._last_words()}")
+        raise Unavailable(f"Kafka does not start; it said:\n{self._last_words()}")
 
     def _run_to_end(self, *command: str | Path) -> None:
         done = subprocess.run(self._java(*command), capture_output=True, check=False)
         if done.returncode != 0:
-            raise KafkaUnavailable(f"{command[0]} failed: {done.stderr.decode()[-2000:]}")
+            raise Unavailable(f"{command[0]} failed: {done.stderr.decode()[-2000:]}")
 
     def _java(self, *command: str | Path) -> list[str]:
         options = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC")
@@ -189,51 +160,13 @@ class Kafka:
         return self._output.read_text(errors="replace")[-2000:]
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on, all different."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
-def kafka_jars() -> Path:
-    """The folder of the jars, fetched if need be. Raises KafkaUnavailable."""
-    for program in ("java", "mvn"):
-        if shutil.which(program) is None:
-            raise KafkaUnavailable(f"there is no `{program}`")
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fleetpulse"
-    cache.mkdir(parents=True, exist_ok=True)
-    jars = cache / f"kafka-{VERSION}"
-    with (cache / "kafka.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several test runs may come here at once
-        if not jars.exists():
-            _fetch(jars)
-    return jars
-
-
-def _fetch(jars: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=jars.parent) as folder:
-        (Path(folder) / "pom.xml").write_text(POM)
-        done = subprocess.run(
-            ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=jars"],
-            cwd=folder,
-            capture_output=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise KafkaUnavailable(f"Maven failed: {done.stdout.decode()[-2000:]}")
-        (Path(folder) / "jars").rename(jars)
-
-
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A running broker; tests that stop it use `kafka.down()` or start it again."""
     try:
-        broker = Kafka(tmp_path_factory.mktemp("kafka"), kafka_jars())
+        broker = Kafka(tmp_path_factory.mktemp("kafka"), jars("kafka", *JARS))
         broker.start()
-    except KafkaUnavailable as problem:
-        without(f"Kafka ({problem})", how=HOW)
+    except Unavailable as problem:
+        without(f"Kafka ({problem})", how=JAVA)
     with broker:
         yield broker

@@ -17,3 +17,7 @@ def without(service: str, *, how: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+class Unavailable(Exception):
+    """A service cannot be had on this machine; the message says why."""
