@@ -2,7 +2,7 @@
 
 usage: python -m scripts.write_docs
 
-docs/settings.md is made as a whole; docs/wire.md has generated parts between two marks.
+docs/settings.md and docs/metrics.md are made as a whole; docs/wire.md has generated parts between two marks.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fleetpulse.alerts import Severity, State
+from fleetpulse.metrics import METRICS
 from fleetpulse.settings import PROCESS_SETTINGS, Variable, variables
 from fleetpulse.telemetry import CHANNELS
 
@@ -30,12 +31,33 @@ are named all at once, and the process ends with exit code 2; secrets are never 
 SETTINGS_FOOT = """
 This page is made from `fleetpulse/settings.py` by `make docs`; a test holds them together.
 """
+METRICS_HEAD = """\
+# Metrics
+
+What `/metrics` answers, in Prometheus' text format: the API on its own port, agent, consumer and bot
+on FLEETPULSE_OPS_PORT. Names and labels stay as they are; docs/operations.md says which to watch.
+Agent, consumer and bot also tell the usual `process_…` metrics: memory, CPU, open files, start.
+"""
+METRICS_FOOT = """
+This page is made from `fleetpulse/metrics.py` by `make docs`; a test holds them together.
+"""
+METRICS_PARTS = {
+    "every": "Every process but the API",
+    "consumer": "The consumer",
+    "agent": "An agent",
+    "bot": "The bot",
+    "api": "The API",
+}
 
 
 def pages() -> dict[Path, str]:
     """Every page that is made from the code, as it should be."""
     wire = ROOT / "docs/wire.md"
-    return {ROOT / "docs/settings.md": settings_page(), wire: wire_page(wire.read_text())}
+    return {
+        ROOT / "docs/settings.md": settings_page(),
+        ROOT / "docs/metrics.md": metrics_page(),
+        wire: wire_page(wire.read_text()),
+    }
 
 
 def settings_page() -> str:
@@ -46,6 +68,21 @@ def settings_page() -> str:
     ]
     head = ("variable", "used by", "default", "meaning")
     return SETTINGS_HEAD + table(head, rows) + SETTINGS_FOOT
+
+
+def metrics_page() -> str:
+    """A part per process, and in it a row per metric."""
+    parts = [f"\n## {title}\n\n{_metrics_of(process)}" for process, title in METRICS_PARTS.items()]
+    return METRICS_HEAD + "".join(parts) + METRICS_FOOT
+
+
+def _metrics_of(process: str) -> str:
+    rows = [
+        (f"`{one.name}`", one.kind, ", ".join(f"`{label}`" for label in one.labels), one.help)
+        for one in METRICS
+        if one.process == process
+    ]
+    return table(("metric", "kind", "labels", "meaning"), rows)
 
 
 def wire_page(page: str) -> str:
