@@ -42,7 +42,7 @@ class ScoringSink(BaseSink):  # type: ignore[misc]  # without types
         roster, clock, predictor = Roster(), SystemClock(), load_predictor()
         self._store, self._clock = store, clock
         self._decoder = Decoder(roster, clock)
-        rules = RuleBook(store.rules, roster, clock, predictor.thresholds)
+        rules = RuleBook(store.rules, roster, clock, lambda: predictor.thresholds)
         self._score = predict(predictor, rules)
         self._threshold = min(predictor.thresholds.values())
         self._waiting: list[Record] = []

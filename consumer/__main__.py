@@ -40,9 +40,11 @@ def _run(group: str | None, topics: str | None) -> int:
     # One thread scores a batch fastest; set before the numeric libraries are loaded.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    from consumer.app import Hardware
+    from consumer.app import Hardware, Membership
     from fleetpulse.clock import SystemClock
+    from fleetpulse.health import Health
     from fleetpulse.kafka import client_config
+    from fleetpulse.metrics import ConsumerMetrics, new_registry
     from fleetpulse.settings import ConsumerSettings, load
     from fleetpulse.stores import open_store
     from model.predictor import load_predictor
@@ -54,16 +56,24 @@ def _run(group: str | None, topics: str | None) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    store = open_store(settings.store_url)
+    health = Health()
+    metrics = ConsumerMetrics(new_registry("consumer", health))
+    store = open_store(settings.store_url, aws=settings.aws, retention=settings.retention)
     try:
         Hardware(
             kafka=client_config(settings),
-            topics=settings.topics,
-            group=settings.group,
-            batch_rows=settings.batch_rows,
-            batch_ms=settings.batch_ms,
+            membership=Membership(
+                topics=settings.topics,
+                group=settings.group,
+                instance=settings.instance,
+                batch_rows=settings.batch_rows,
+                batch_ms=settings.batch_ms,
+            ),
             store=store,
+            retention=settings.retention,
             predictor=load_predictor(settings.models),
+            health=health,
+            metrics=metrics,
             clock=SystemClock(),
         ).run(stop)
     finally:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,22 +13,38 @@ from consumer.batch import Partition
 from consumer.dead_letters import DeadLetters
 from consumer.decoding import Decoder
 from consumer.heart import Heart
+from consumer.housekeeping import DAY_MS, Housekeeping
 from consumer.pipeline import Pipeline, Stage
+from consumer.poison import PoisonWatch
 from consumer.roster import Roster
 from consumer.sink import StoreSink
 from consumer.source import KafkaSource
 from consumer.stages.limits import Limits
 from consumer.stages.predict import Predictor, predict
+from consumer.stages.rollup import RollUp
 from consumer.stages.rules import RuleBook
 from fleetpulse.clock import Clock
+from fleetpulse.health import Health
 from fleetpulse.kafka import producer
+from fleetpulse.metrics import ConsumerMetrics
+from fleetpulse.notices import Notices
+from fleetpulse.settings import Retention
 from fleetpulse.stores.protocols import Store
 
-log = logging.getLogger(__name__)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """Which records a process reads, as which member of which group, and in what portions."""
+
+    topics: str
+    group: str
+    instance: str | None = None
+    batch_rows: int
+    batch_ms: int
 
 
 class Hardware:
-    """Telemetry of machines: predicted, judged, stored.
+    """Telemetry of machines: predicted, judged, stored, rolled up.
 
     kafka: the client's address and security. predictor: owned by this pipeline from here on.
     """
@@ -37,43 +53,63 @@ class Hardware:
         self,
         *,
         kafka: dict[str, Any],
-        topics: str,
-        group: str,
-        batch_rows: int,
-        batch_ms: int,
+        membership: Membership,
         store: Store,
+        retention: Retention,
         predictor: Predictor,
+        health: Health,
+        metrics: ConsumerMetrics,
         clock: Clock,
     ) -> None:
-        self._roster, self._predictor = Roster(), predictor
-        rules = RuleBook(store.rules, self._roster, clock, predictor.thresholds)
+        self._roster, self._predictor, self._metrics = Roster(), predictor, metrics
+        rules = RuleBook(store.rules, self._roster, clock, lambda: predictor.thresholds)
         self._limits = Limits(store.alerts, rules, predictor)
         self._source = KafkaSource(
             kafka,
-            topics=topics,
-            group=group,
+            topics=membership.topics,
+            group=membership.group,
+            instance=membership.instance,
             decoder=Decoder(self._roster, clock),
-            batch_rows=batch_rows,
-            batch_ms=batch_ms,
+            batch_rows=membership.batch_rows,
+            batch_ms=membership.batch_ms,
             forget=self._forget,
+            health=health,
+            metrics=metrics,
         )
         self._letters = DeadLetters(producer(kafka, **{"message.timeout.ms": 10_000}))
         self._announce = producer(kafka, **{"message.timeout.ms": 60_000})
-        self._sink = StoreSink(store, clock, self._announce)
-        heart = Heart(store.heartbeats, clock, "consumer")
-        self._stages: Sequence[Stage] = (heart, predict(predictor, rules), self._limits)
+        self._sink = StoreSink(store, clock, self._announce, metrics.store_write_seconds)
+        self._stages: Mapping[str, Stage] = {
+            "heart": Heart(store.heartbeats, clock, "consumer"),
+            "poison": PoisonWatch(Notices(store, clock), clock),
+            "predict": predict(predictor, rules),
+            "limits": self._limits,
+            "rollup": RollUp(self._roster, clock, retention.raw_days * DAY_MS),
+        }
+        self._housekeeping = Housekeeping(store, clock, retention)
 
     def run(self, stop: threading.Event, reached: Callable[[str], None] | None = None) -> None:
         """Work until `stop` is set, then leave the group."""
         more = {"reached": reached} if reached else {}
         work = Pipeline(
-            self._source, self._stages, self._letters, self._sink, prepare=self._limits.load, **more
+            self._source,
+            self._stages,
+            self._letters,
+            self._sink,
+            metrics=self._metrics,
+            prepare=self._limits.load,
+            **more,
         )
+        over = threading.Event()
+        housekeeping = threading.Thread(target=self._housekeeping.run, args=(over,), daemon=True)
+        housekeeping.start()
         try:
             work.run(stop)
         finally:
+            over.set()
             self._source.close()
             self._announce.flush(2)
+            housekeeping.join()
 
     def _forget(self, partitions: Sequence[Partition]) -> None:
         """Another member may have moved these partitions' devices on."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fleetpulse.alerts import AlertEvent, AlertState, Status
 from fleetpulse.errors import DecodeError
-from fleetpulse.stores.protocols import Device
+from fleetpulse.stores.protocols import Bucket, Device, Resolution
 from fleetpulse.telemetry import CHANNELS, COLUMN
 
 Partition = tuple[str, int]  # topic, partition number
@@ -74,6 +74,7 @@ class Batch:
     load_mean_60s: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     states: Sequence[AlertState] = ()
     events: Sequence[AlertEvent] = ()
+    closed: Mapping[Resolution, Sequence[Bucket]] = field(default_factory=dict)  # to be rolled up
 
     def __len__(self) -> int:
         return len(self.device_ids)

@@ -44,13 +44,17 @@ class DeadLetters:
             raise BrokerError(f"{self._topic} does not take dead letters: {why}")
         causes = Counter(one.error.cause for one in refused)
         first = refused[0]
+        topic, partition = first.partition
         log.warning(
-            "%d records are dead letters (%s), the first from %s/%d at %d: %s",
-            len(refused),
-            ", ".join(f"{cause} {count}" for cause, count in causes.items()),
-            *first.partition,
-            first.offset,
-            first.error.detail,
+            "dead letters",
+            extra={
+                "records": len(refused),
+                "causes": ", ".join(f"{cause} {count}" for cause, count in causes.items()),
+                "topic": topic,
+                "partition": partition,
+                "offset": first.offset,
+                "detail": first.error.detail,
+            },
         )
 
     def _send(self, one: Refused, failures: list[str]) -> None:

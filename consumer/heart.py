@@ -29,5 +29,5 @@ class Heart:
                 self._store.beat(Heartbeat(process=self._process, at=now))
                 self._beat_at = now
             except StoreError as problem:
-                log.warning("no heartbeat: %s", problem)
+                log.warning("no heartbeat", extra={"problem": str(problem)})
         return batch

@@ -7,13 +7,14 @@ staging for the processor. There is never more than one batch on its way into th
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Protocol
 
 from consumer.batch import Batch, Refused
 from fleetpulse.errors import BrokerError, StoreError
+from fleetpulse.metrics import ConsumerMetrics
 
 Stage = Callable[[Batch], Batch]
 
@@ -56,23 +57,25 @@ class Pipeline:
     """Moves batches from source to sink.
 
     Write, then commit: a crash in between repeats a batch and never loses one, so every sink must
-    accept the same batch twice. prepare: fetches what the stages need for a batch; it may raise
-    StoreBusy or StoreError, stages may not. reached: told the name of each step once it is done;
-    tests end the process there.
+    accept the same batch twice. stages: by name, in their order. prepare: fetches what the stages
+    need for a batch; it may raise StoreBusy or StoreError, stages may not. reached: told the name
+    of each step once it is done; tests end the process there.
     """
 
     def __init__(
         self,
         source: Source,
-        stages: Sequence[Stage],
+        stages: Mapping[str, Stage],
         letters: Letters,
         sink: Sink,
         *,
+        metrics: ConsumerMetrics,
         prepare: Callable[[Batch], None] = lambda batch: None,
         reached: Callable[[str], None] = _nothing,
     ) -> None:
         self._source, self._prepare, self._stages = source, prepare, stages
         self._letters, self._sink, self._reached = letters, sink, reached
+        self._metrics = metrics
         self._flight: _Flight | None = None
         source.before_revoke(self._settle)
 
@@ -84,14 +87,19 @@ class Pipeline:
                 self._reached("read")
                 if not self._source.hold_while(partial(self._prepare, batch), stop):
                     break
-                for stage in self._stages:
-                    batch = stage(batch)
+                batch = self._staged(batch)
                 self._reached("staged")
                 if not self._land(stop):
                     return
                 self._flight = _Flight(batch, self._letters, self._sink, self._reached)
                 self._flight.start(writer)
             self._settle()
+
+    def _staged(self, batch: Batch) -> Batch:
+        for name, stage in self._stages.items():
+            with self._metrics.stage_seconds.labels(stage=name).time():
+                batch = stage(batch)
+        return batch
 
     def _land(self, stop: threading.Event) -> bool:
         """Wait until the batch in flight is safe, again and again if need be; False: stopped."""
@@ -116,7 +124,18 @@ class Pipeline:
     def _commit(self, flight: _Flight) -> None:
         self._flight = None
         self._source.commit(flight.batch)
+        self._count(flight.batch)
         self._reached("committed")
+
+    def _count(self, batch: Batch) -> None:
+        if len(batch):
+            self._metrics.batch_readings.observe(len(batch))
+            self._metrics.rows_written.inc(int((~batch.replayed).sum()))
+        for one in batch.refused:
+            self._metrics.dead_letters.labels(one.error.cause).inc()
+        for event in batch.events:
+            self._metrics.alert_events.labels(event.state).inc()
+        self._metrics.last_batch_at.set_to_current_time()
 
 
 class _Flight:

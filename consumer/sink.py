@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 from confluent_kafka import KafkaException, Producer
+from prometheus_client import Histogram
 
 from consumer.batch import Batch
 from fleetpulse.alerts import AlertEvent
 from fleetpulse.clock import Clock
 from fleetpulse.kafka import ALERTS_TOPIC
-from fleetpulse.stores.protocols import Rows, Scored, Store
+from fleetpulse.stores.protocols import Resolution, Rows, Scored, Store
 
 log = logging.getLogger(__name__)
 
@@ -21,14 +22,20 @@ log = logging.getLogger(__name__)
 class StoreSink:
     """Writes batches; the same batch may come twice."""
 
-    def __init__(self, store: Store, clock: Clock, announce: Producer) -> None:
+    def __init__(self, store: Store, clock: Clock, announce: Producer, seconds: Histogram) -> None:
         self._store, self._clock, self._announce = store, clock, announce
+        self._seconds = seconds  # what a write takes
 
     def write(self, batch: Batch) -> None:
-        """Save readings, states and events at once, then publish the events.
+        """Save readings, states and events at once, roll up what is over, publish the events.
 
         Raises StoreBusy or StoreError; then nothing was published.
         """
+        with self._seconds.time():
+            self._save(batch)
+        self._publish(batch.events)
+
+    def _save(self, batch: Batch) -> None:
         fresh = np.flatnonzero(~batch.replayed)
         if len(fresh) or batch.events or batch.new_devices:
             self._store.save(
@@ -40,9 +47,11 @@ class StoreSink:
                     stored_at=self._clock.now_ms(),
                 )
             )
+        for resolution in (Resolution.MINUTE, Resolution.HOUR):  # hours are made of minutes
+            if buckets := batch.closed.get(resolution):
+                self._store.roll(resolution, buckets)
         for clock in batch.clocks_ahead:
             self._store.devices.clock_ahead(clock.device_id, clock.kind, clock.ahead_ms, clock.at)
-        self._publish(batch.events)
 
     def _publish(self, events: Sequence[AlertEvent]) -> None:
         """Tell other programs; the store is what alerts rely on, so a failure is only logged."""
@@ -52,7 +61,10 @@ class StoreSink:
                     ALERTS_TOPIC, key=event.device_id, value=msgspec.json.encode(event)
                 )
             except (KafkaException, BufferError) as problem:
-                log.warning("event %s is stored but not published: %s", event.event_id, problem)
+                log.warning(
+                    "an event is stored but not published",
+                    extra={"event_id": event.event_id, "problem": str(problem)},
+                )
         self._announce.poll(0)
 
 

@@ -13,7 +13,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from consumer.batch import Batch, Partition
 from consumer.decoding import Decoder, Record
 from consumer.refill import RefillMarks
+from consumer.statistics import read_statistics
 from fleetpulse.errors import BrokerError, StoreBusy, StoreError
+from fleetpulse.health import Health
+from fleetpulse.metrics import ConsumerMetrics
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +24,7 @@ _RETRY_S = 1.0
 _POLL_S = 0.1
 _START_S = 4.0  # an answer of the broker; then the process ends and is started again
 _COMMITTED_TRIES = 5
+_STATISTICS_MS = 5_000
 
 
 @dataclass(slots=True)
@@ -28,6 +32,7 @@ class _Assigned:
     """What is known of one assigned partition."""
 
     judge_from: int  # records before this offset were judged by an earlier run
+    committed: int
     marks: RefillMarks = field(default_factory=RefillMarks)
     expected: int | None = None  # the next offset
 
@@ -36,8 +41,9 @@ class KafkaSource:
     """One member of a consumer group, read in batches.
 
     config: the client's address and security. topics: names with commas, or a regular expression
-    beginning with ^. forget: called with the partitions that were just assigned, since another
-    member may have moved their devices on.
+    beginning with ^. instance: this member's own name in the group, so that it keeps its partitions
+    when it comes back within the session's timeout. forget: called with the partitions that were
+    just assigned, since another member may have moved their devices on.
     """
 
     def __init__(
@@ -50,15 +56,21 @@ class KafkaSource:
         batch_rows: int,
         batch_ms: int,
         forget: Callable[[Sequence[Partition]], None],
+        health: Health,
+        metrics: ConsumerMetrics,
+        instance: str | None = None,
     ) -> None:
         self._decoder, self._forget = decoder, forget
+        self._health, self._metrics = health, metrics
         self._batch_rows, self._batch_s = batch_rows, batch_ms / 1000
         self._assigned: dict[Partition, _Assigned] = {}
         self._holding = False
         self._last_error = ""  # the same one is logged once in a row
         self._settle: Callable[[], None] = lambda: None
+        member = {} if instance is None else {"group.instance.id": instance}
         self._consumer = Consumer(
             dict(config)
+            | member
             | {
                 "group.id": group,
                 "enable.auto.commit": False,
@@ -71,6 +83,8 @@ class KafkaSource:
                 "queued.max.messages.kbytes": 32_768,
                 "log_level": 0,  # what goes wrong comes through error_cb, once
                 "error_cb": self._log_error,
+                "statistics.interval.ms": _STATISTICS_MS,
+                "stats_cb": self._read_statistics,
             }
         )
         try:
@@ -83,14 +97,14 @@ class KafkaSource:
             )
         except KafkaException as problem:
             self._consumer.close()
-            raise BrokerError(f"Kafka does not answer: {problem.args[0].str()}") from problem
+            raise BrokerError(f"Kafka does not answer: {_said(problem)}") from problem
 
     def next_batch(self) -> Batch:
         """What arrives within the batch's time and size; no rows when nothing came."""
         try:
             messages = self._consumer.consume(self._batch_rows, self._batch_s)
         except KafkaException as problem:
-            log.warning("cannot read, trying again: %s", problem.args[0].str())
+            log.warning("cannot read, trying again", extra={"problem": _said(problem)})
             messages = []
         batch = self._decoder.decode(self._records(messages), self.cluster)
         return replace(batch, refill_offsets=self._mark(batch))
@@ -115,7 +129,10 @@ class KafkaSource:
             self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as problem:
             # Also what a rebalance does to a commit under way: nothing to worry about.
-            log.info("commit failed, the next one repeats it: %s", problem.args[0].str())
+            log.info("commit failed, the next repeats it", extra={"problem": _said(problem)})
+            return
+        for one in offsets:
+            self._assigned[(one.topic, one.partition)].committed = one.offset
 
     def hold_while(self, write: Callable[[], None], stop: threading.Event) -> bool:
         """Do `write` until it succeeds, the partitions waiting meanwhile; False: stopped first.
@@ -164,18 +181,22 @@ class KafkaSource:
         if known is None:
             return
         if known.expected is not None and offset > known.expected:
+            topic, number = partition
             log.warning(
-                "%d records of %s/%d from offset %d on are gone: the broker dropped them unread",
-                offset - known.expected,
-                *partition,
-                known.expected,
+                "the broker dropped records unread",
+                extra={
+                    "topic": topic,
+                    "partition": number,
+                    "offset": known.expected,
+                    "records": offset - known.expected,
+                },
             )
         known.expected = offset + 1
 
     def _log_error(self, error: KafkaError) -> None:
         if error.str() != self._last_error:
             self._last_error = error.str()
-            log.warning("broker says: %s", self._last_error)
+            log.warning("broker says", extra={"problem": self._last_error})
 
     def _mark(self, batch: Batch) -> dict[Partition, int]:
         """From where a restart must read that continues after this batch."""
@@ -198,14 +219,16 @@ class KafkaSource:
         for one in _committed(consumer, partitions):
             committed = max(one.offset, 0)  # negative: nothing was ever committed
             refill = _refill_of(one.metadata, committed)
-            self._assigned[(one.topic, one.partition)] = _Assigned(judge_from=committed)
+            self._assigned[(one.topic, one.partition)] = _Assigned(
+                judge_from=committed, committed=committed
+            )
             # Without a commit the client's own rule holds: from the earliest record.
             start = min(refill, committed) if one.offset >= 0 else one.offset
             starts.append(TopicPartition(one.topic, one.partition, start))
         consumer.incremental_assign(starts)
         if self._holding:
             consumer.pause(starts)
-        log.info("assigned %s", ", ".join(f"{t}/{p}" for t, p in names) or "nothing")
+        log.info("assigned", extra={"partitions": " ".join(f"{t}/{p}" for t, p in names)})
 
     def _revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._settle()
@@ -216,9 +239,23 @@ class KafkaSource:
             self._assigned.pop((one.topic, one.partition), None)
         consumer.incremental_unassign(partitions)
 
+    def _read_statistics(self, document: str) -> None:
+        statistics = read_statistics(document)
+        away = None if statistics.is_connected else "Kafka does not answer."
+        self._health.report("kafka", away)
+        ends = dict(statistics.ends())
+        self._metrics.lag(
+            {
+                partition: max(0, ends.get(partition, known.committed) - known.committed)
+                for partition, known in self._assigned.items()
+            }
+        )
+
     def _hold(self, problem: Exception) -> None:
+        self._health.report("writing", str(problem))
         if not self._holding:
-            log.warning("holding the partitions: %s", problem)
+            self._metrics.holds.inc()
+            self._metrics.held.set(1)
             self._consumer.pause(self._consumer.assignment())
             self._holding = True
 
@@ -229,11 +266,12 @@ class KafkaSource:
             try:
                 self._consumer.poll(_POLL_S)  # keeps the membership; paused partitions give nothing
             except KafkaException as problem:
-                log.warning("broker says: %s", problem.args[0].str())
+                log.warning("broker says", extra={"problem": _said(problem)})
 
     def _release(self) -> None:
         if self._holding:
-            log.info("going on")
+            self._health.report("writing", None)
+            self._metrics.held.set(0)
             self._consumer.resume(self._consumer.assignment())
             self._holding = False
 
@@ -250,9 +288,16 @@ def _committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[Top
         try:
             return consumer.committed(partitions, timeout=10)
         except KafkaException as problem:
-            reason = problem.args[0].str()
-            log.warning("cannot read the group's offsets (%d): %s", attempt + 1, reason)
+            reason = _said(problem)
+            log.warning(
+                "cannot read the group's offsets", extra={"attempt": attempt + 1, "problem": reason}
+            )
     raise BrokerError(f"The broker does not say where the group stands: {reason}")
+
+
+def _said(problem: KafkaException) -> str:
+    """What the client says went wrong."""
+    return str(problem.args[0].str())
 
 
 def _refill_of(metadata: str | None, committed: int) -> int:

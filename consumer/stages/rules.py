@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,8 @@ class RuleBook:
     """Rules by slot: `limit` and `threshold` are [slots, rules], in the order of RULE_NAMES.
 
     A rule that a device does not have, or that is switched off, has the limit NaN: nothing is ever
-    past it. `exists` tells the two apart. default_thresholds: the probability that means soon,
-    where a rule does not say.
+    past it. `exists` tells the two apart. default_thresholds: gives the probability that means
+    soon where a rule does not say; another model may have others.
     """
 
     def __init__(
@@ -34,10 +34,11 @@ class RuleBook:
         store: RuleStore,
         roster: Roster,
         clock: Clock,
-        default_thresholds: Mapping[str, float],
+        default_thresholds: Callable[[], Mapping[str, float]],
     ) -> None:
         self._store, self._roster, self._clock = store, roster, clock
-        self._default_thresholds = default_thresholds
+        self._ask_default_thresholds = default_thresholds
+        self._default_thresholds = default_thresholds()
         self._changes: dict[str, dict[str, RuleChange]] = {}
         self._rules: dict[int, Mapping[str, Rule]] = {}
         self._asked_at: int | None = None
@@ -54,6 +55,10 @@ class RuleBook:
         if self._asked_at is None or abs(now - self._asked_at) >= REFRESH_MS:
             self._asked_at = now
             stale |= self._read_changes(now)
+        thresholds = self._ask_default_thresholds()
+        if thresholds != self._default_thresholds:
+            self._default_thresholds = thresholds
+            stale = set(range(len(self._roster)))
         self._grow()
         for slot in stale:
             self._set(slot)
@@ -71,7 +76,7 @@ class RuleBook:
         try:
             changes = self._store.changed_since(since)
         except StoreError as problem:
-            log.warning("rules stay as they were: %s", problem)
+            log.warning("rules stay as they were", extra={"problem": str(problem)})
             return set()
         stale = set()
         for change in changes:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 from confluent_kafka import Producer
 from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry
 
 from consumer.batch import Batch, Partition, Refused
 from consumer.decoding import Decoder, Record
@@ -22,6 +23,7 @@ from consumer.stages.predict import predict
 from consumer.stages.rules import RuleBook
 from fleetpulse import wire
 from fleetpulse.clock import ManualClock
+from fleetpulse.metrics import ConsumerMetrics
 from fleetpulse.stores.protocols import Store
 from fleetpulse.telemetry import COLUMN, Reading
 
@@ -104,6 +106,11 @@ class FakePredictor:
             self.before.pop(slot, None)
 
 
+def new_metrics() -> ConsumerMetrics:
+    """Metrics that nobody asks for."""
+    return ConsumerMetrics(CollectorRegistry())
+
+
 class Killed(Exception):
     """The process ends here."""
 
@@ -180,13 +187,16 @@ def consume(
     """One life of a consumer: it begins where the group stands and reads to the end of the log."""
     stop, roster, clock = threading.Event(), Roster(), ManualClock(NOON + 3_600_000)
     predictor = FakePredictor()
-    rules = RuleBook(store.rules, roster, clock, predictor.thresholds)
+    rules = RuleBook(store.rules, roster, clock, lambda: predictor.thresholds)
     limits = Limits(store.alerts, rules, predictor)
+    metrics = new_metrics()
+    announce = announce or cast(Producer, SilentProducer())
     Pipeline(
         LogSource(log, Decoder(roster, clock), batch_rows, stop),
-        [predict(predictor, rules), limits],
+        {"predict": predict(predictor, rules), "limits": limits},
         NoLetters(),
-        StoreSink(store, clock, announce or cast(Producer, SilentProducer())),
+        StoreSink(store, clock, announce, metrics.store_write_seconds),
+        metrics=metrics,
         prepare=limits.load,
         reached=reached,
     ).run(stop)

@@ -159,7 +159,7 @@ def test_a_temperature_that_stops_coming_is_unknown() -> None:
 def test_a_changed_limit_is_in_force_within_seconds() -> None:
     store, clock, roster = MemoryStore(), ManualClock(NOON), Roster()
     predictor = FakePredictor()
-    rules = RuleBook(store.rules, roster, clock, predictor.thresholds)
+    rules = RuleBook(store.rules, roster, clock, lambda: predictor.thresholds)
     limits = Limits(store.alerts, rules, predictor)
     stages: list[Stage] = [predict(predictor, rules), limits]
 

@@ -10,7 +10,7 @@ import pytest
 from consumer.batch import Batch, Refused
 from consumer.pipeline import Pipeline
 from fleetpulse.errors import StoreBusy, StoreError
-from tests.unit.consumer.builders import a_reading, decode
+from tests.unit.consumer.builders import a_reading, decode, new_metrics
 
 PATIENCE_S = 10.0
 
@@ -87,7 +87,7 @@ def test_a_store_that_is_busy_when_states_are_read_is_asked_again() -> None:
         if busy:
             raise busy.pop()
 
-    Pipeline(source, [], diary, diary, prepare=prepare).run(source.stop)
+    Pipeline(source, {}, diary, diary, metrics=new_metrics(), prepare=prepare).run(source.stop)
 
     assert entries[-1] == "commit 1"
 
@@ -95,7 +95,7 @@ def test_a_store_that_is_busy_when_states_are_read_is_asked_again() -> None:
 def run(*batches: Batch, failures: int = 0) -> list[str]:
     entries: list[str] = []
     source, diary = Batches(entries, *batches), Diary(entries, failures)
-    Pipeline(source, [], diary, diary).run(source.stop)
+    Pipeline(source, {}, diary, diary, metrics=new_metrics()).run(source.stop)
     return entries
 
 
@@ -129,7 +129,7 @@ def test_a_batch_of_no_rows_passes_the_stages_all_the_same() -> None:
         seen.append(len(batch))
         return batch
 
-    Pipeline(source, [stage], diary, diary).run(source.stop)
+    Pipeline(source, {"stage": stage}, diary, diary, metrics=new_metrics()).run(source.stop)
 
     assert seen == [0]
 
@@ -142,7 +142,7 @@ def test_a_bug_in_a_stage_ends_the_work_and_commits_nothing_of_that_batch() -> N
         raise RuntimeError("a bug")
 
     with pytest.raises(RuntimeError, match="a bug"):
-        Pipeline(source, [stage], diary, diary).run(source.stop)
+        Pipeline(source, {"stage": stage}, diary, diary, metrics=new_metrics()).run(source.stop)
 
     assert entries == []
 
@@ -157,7 +157,7 @@ def test_the_next_batch_is_read_and_staged_while_one_is_written() -> None:
             diary.may_write.set()
         return batch
 
-    Pipeline(source, [stage], diary, diary).run(source.stop)
+    Pipeline(source, {"stage": stage}, diary, diary, metrics=new_metrics()).run(source.stop)
 
     assert entries[-1] == "commit 2"
 
@@ -167,7 +167,7 @@ def test_partitions_are_given_away_only_after_the_batch_in_flight_is_committed()
     source, diary = Batches(entries, one(), decode()), Diary(entries)
     source.revokes = True
 
-    Pipeline(source, [], diary, diary).run(source.stop)
+    Pipeline(source, {}, diary, diary, metrics=new_metrics()).run(source.stop)
 
     assert entries.index("commit 1") < entries.index("given away")
 
@@ -177,6 +177,6 @@ def test_a_batch_that_got_safe_while_partitions_were_given_away_is_committed_onc
     source, diary = Batches(entries, one(), decode()), Diary(entries, failures=1)
     source.revokes_while_holding = True
 
-    Pipeline(source, [], diary, diary).run(source.stop)
+    Pipeline(source, {}, diary, diary, metrics=new_metrics()).run(source.stop)
 
     assert entries.count("commit 1") == 1

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from confluent_kafka import Producer
 
 from consumer.batch import Refused
 from consumer.dead_letters import MAX_KEY_BYTES, MAX_VALUE_BYTES, DeadLetters
@@ -17,7 +18,15 @@ from fleetpulse.kafka import ALERTS_TOPIC
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Scored
 from tests.contracts.builders import an_event
-from tests.unit.consumer.builders import NOON, PARTITION, Log, a_reading, consume, decode
+from tests.unit.consumer.builders import (
+    NOON,
+    PARTITION,
+    Log,
+    a_reading,
+    consume,
+    decode,
+    new_metrics,
+)
 
 
 class Topics:
@@ -66,7 +75,9 @@ def test_what_could_not_be_stored_is_not_published() -> None:
             raise StoreBusy("please wait")
 
     topics = Topics()
-    sink = StoreSink(Busy(), ManualClock(NOON), topics)  # type: ignore[arg-type]
+    sink = StoreSink(
+        Busy(), ManualClock(NOON), cast(Producer, topics), new_metrics().store_write_seconds
+    )
 
     with pytest.raises(StoreBusy):
         sink.write(replace(decode(), events=(an_event(),)))

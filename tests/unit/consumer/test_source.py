@@ -15,8 +15,9 @@ from consumer.source import KafkaSource
 from fleetpulse import wire
 from fleetpulse.clock import ManualClock
 from fleetpulse.errors import StoreBusy
+from fleetpulse.health import Health
 from fleetpulse.kafka import DEAD_LETTER_TOPIC, EmbeddedBroker, producer
-from tests.unit.consumer.builders import NOON, a_reading
+from tests.unit.consumer.builders import NOON, a_reading, new_metrics
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,7 @@ class Member:
 
     def __init__(self, broker: dict[str, str], topics: str, group: str) -> None:
         self.forgotten: list[Partition] = []
+        self.health = Health()
         self.source = KafkaSource(
             broker,
             topics=topics,
@@ -46,6 +48,8 @@ class Member:
             batch_rows=100,
             batch_ms=100,
             forget=self.forgotten.extend,
+            health=self.health,
+            metrics=new_metrics(),
         )
 
     def read(self, rows: int) -> list[Batch]:
