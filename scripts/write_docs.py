@@ -2,7 +2,8 @@
 
 usage: python -m scripts.write_docs
 
-docs/settings.md and docs/metrics.md are made as a whole; docs/wire.md has generated parts between two marks.
+docs/settings.md and docs/metrics.md are made as a whole; docs/wire.md has generated parts between
+two marks.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ This page is made from `fleetpulse/settings.py` by `make docs`; a test holds the
 METRICS_HEAD = """\
 # Metrics
 
-What `/metrics` answers, in Prometheus' text format: the API on its own port, agent, consumer and bot
-on FLEETPULSE_OPS_PORT. Names and labels stay as they are; docs/operations.md says which to watch.
+What `/metrics` answers, in Prometheus' text format: the API on its own port, agent, consumer and
+bot on FLEETPULSE_OPS_PORT. Names and labels stay as they are; docs/operations.md says which to watch.
 Agent, consumer and bot also tell the usual `process_…` metrics: memory, CPU, open files, start.
 """
 METRICS_FOOT = """
