@@ -1,34 +1,23 @@
-"""Who may talk to the local chat: programs and pages of this machine, and no page from elsewhere.
-
-A page on the web can make a browser send requests to 127.0.0.1. What gives it away is the Host
-that it used (DNS rebinding), its Origin, or what the browser says in Sec-Fetch-Site.
-"""
+"""Who may talk to the local chat: programs and pages of this machine, none from elsewhere."""
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from flask import Request
 
-LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
-_FOREIGN_SITES = frozenset({"cross-site", "same-site"})
+from fleetpulse.web_guard import is_own_host, is_own_origin, is_own_site
 
 
 def foreign_host(request: Request) -> str | None:
     """Why this Host is refused, or None."""
-    try:
-        name = urlsplit(f"//{request.host}").hostname
-    except ValueError:
-        name = None
-    if name in LOOPBACK_NAMES:
+    if is_own_host(request.environ.get("HTTP_HOST", "")):
         return None
     return "Use the address http://127.0.0.1 or http://localhost with the port that was printed."
 
 
 def foreign_page(request: Request) -> str | None:
     """Why a call from this page is refused, or None for this server's own and for programs."""
-    origin = request.headers.get("Origin")
-    is_ours = origin is None or origin == f"{request.scheme}://{request.host}"
-    if is_ours and request.headers.get("Sec-Fetch-Site") not in _FOREIGN_SITES:
+    host = request.environ.get("HTTP_HOST", "")
+    is_own = is_own_origin(request.headers.get("Origin"), host)
+    if is_own and is_own_site(request.headers.get("Sec-Fetch-Site")):
         return None
     return "Pages of other sites may not act on the local chat."
