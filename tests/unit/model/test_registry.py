@@ -1,12 +1,14 @@
-"""Which model a folder gives."""
+"""Models in a folder: which one it gives, and the promises of every registry."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import msgspec
+import pytest
 
-from model.registry import FolderRegistry
+from model.registry import FolderRegistry, ModelRegistry, open_registry
+from tests.contracts.model_registry import RegistryContract
 from tests.unit.api.builders import CARD
 
 
@@ -21,3 +23,9 @@ def test_of_the_models_of_one_day_the_newest_is_the_one_to_use(tmp_path: Path) -
         (tmp_path / f"{card.version}.json").write_bytes(msgspec.json.encode(card))
 
     assert FolderRegistry(tmp_path).current() == {"heat": noon}
+
+
+class TestFolderRegistry(RegistryContract):
+    @pytest.fixture
+    def registry(self, tmp_path: Path) -> ModelRegistry:
+        return open_registry(f"dir:{tmp_path}")
