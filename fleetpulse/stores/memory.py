@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import math
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -13,18 +12,23 @@ from msgspec.structs import replace
 from fleetpulse.alerts import AlertEvent, AlertState, RuleChange
 from fleetpulse.stores.episodes import alert_id_of, alert_of
 from fleetpulse.stores.protocols import (
+    BUCKET_MS,
     Alert,
+    ApiKey,
+    Bucket,
     Chat,
     Delivery,
     Device,
     Heartbeat,
     Progress,
-    Rows,
+    Resolution,
+    Rollup,
     Scored,
     StoredEvent,
     StoredReading,
 )
-from fleetpulse.telemetry import CHANNEL_NAMES
+from fleetpulse.stores.rollups import day_of, rollup_of_readings, rollup_of_rollups
+from fleetpulse.stores.rows import readings_of
 
 
 class MemoryStore:
@@ -39,16 +43,25 @@ class MemoryStore:
         self.deliveries = MemoryDeliveries(lock)
         self.chats = MemoryChats(lock)
         self.rules = MemoryRules(lock)
+        self.keys = MemoryKeys(lock)
         self.heartbeats = MemoryHeartbeats(lock)
 
     def save(self, scored: Scored) -> None:
         # Whatever can fail comes first: then all of it is saved, or nothing.
-        readings = _readings(scored.rows)
+        readings = readings_of(scored.rows)
         with self._lock:
             self.alerts.save_events(scored.events, scored.stored_at)
             self.alerts.save_states(scored.states)
             self.devices.save(scored.new_devices)
             self.readings.save(readings)
+
+    def roll(self, resolution: Resolution, buckets: Collection[Bucket]) -> None:
+        with self._lock:
+            self.readings.roll(resolution, buckets)
+
+    def prune(self, resolution: Resolution, before: int) -> None:
+        with self._lock:
+            self.readings.prune(resolution, before)
 
     def check(self) -> None:
         return
@@ -58,12 +71,13 @@ class MemoryStore:
 
 
 class MemoryReadings:
-    """Readings with their predictions."""
+    """Readings with their predictions, and their rollups."""
 
     def __init__(self, lock: threading.RLock) -> None:
         self._lock = lock
         self._stored: dict[str, dict[tuple[int, int], StoredReading]] = {}
         self._order: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+        self._rollups: dict[Resolution, dict[Bucket, Rollup]] = {each: {} for each in BUCKET_MS}
 
     def save(self, readings: Iterable[StoredReading]) -> None:
         """Keep those that are not kept yet."""
@@ -73,6 +87,51 @@ class MemoryReadings:
             if place not in kept:
                 kept[place] = reading
                 bisect.insort(self._order[reading.device_id], place)
+
+    def roll(self, resolution: Resolution, buckets: Collection[Bucket]) -> None:
+        """Work these rollups out anew; one with nothing below it stays."""
+        for bucket in buckets:
+            rollup = self._rolled(resolution, bucket)
+            if rollup is not None:
+                self._rollups[resolution][bucket] = rollup
+
+    def _rolled(self, resolution: Resolution, bucket: Bucket) -> Rollup | None:
+        device_id, start = bucket
+        if resolution is Resolution.MINUTE:
+            places = self._between(device_id, start, start + BUCKET_MS[resolution])
+            return rollup_of_readings(bucket, [self._stored[device_id][at] for at in places])
+        minutes = range(start, start + BUCKET_MS[resolution], BUCKET_MS[Resolution.MINUTE])
+        kept = self._rollups[Resolution.MINUTE]
+        found = [kept[(device_id, at)] for at in minutes if (device_id, at) in kept]
+        return rollup_of_rollups(bucket, found)
+
+    def prune(self, resolution: Resolution, before: int) -> None:
+        """Give up the days before that moment."""
+        day = day_of(before)
+        if resolution is Resolution.RAW:
+            for device_id in list(self._stored):
+                self._give_up(device_id, self._between(device_id, None, day))
+        else:
+            kept = self._rollups[resolution]
+            self._rollups[resolution] = {at: kept[at] for at in kept if at[1] >= day}
+
+    def _give_up(self, device_id: str, places: list[tuple[int, int]]) -> None:
+        """Forget a device's oldest readings."""
+        for place in places:
+            del self._stored[device_id][place]
+        del self._order[device_id][: len(places)]
+        if not self._stored[device_id]:
+            del self._stored[device_id], self._order[device_id]
+
+    def _between(
+        self, device_id: str, since: int | None, until: int | None
+    ) -> list[tuple[int, int]]:
+        """The places of a device's readings with since <= measured_at < until, in order."""
+        order = self._order.get(device_id, [])
+        # (t,) sorts before every (t, seq)
+        first = 0 if since is None else bisect.bisect_left(order, (since,))
+        last = len(order) if until is None else bisect.bisect_left(order, (until,))
+        return order[first:last]
 
     def latest(self, device_id: str) -> StoredReading | None:
         return self.latest_of([device_id]).get(device_id)
@@ -96,15 +155,11 @@ class MemoryReadings:
         newest_first: bool = False,
     ) -> Sequence[StoredReading]:
         with self._lock:
-            order = self._order.get(device_id, [])
-            # (t,) sorts before every (t, seq)
-            first = 0 if since is None else bisect.bisect_left(order, (since,))
-            last = len(order) if until is None else bisect.bisect_left(order, (until,))
+            places = self._between(device_id, since, until)
             if after is not None and newest_first:
-                last = min(last, bisect.bisect_left(order, after))
+                places = places[: bisect.bisect_left(places, after)]
             elif after is not None:
-                first = max(first, bisect.bisect_right(order, after))
-            places = order[first:last]
+                places = places[bisect.bisect_right(places, after) :]
             wanted = places[::-1][:limit] if newest_first else places[:limit]
             return [self._stored[device_id][place] for place in wanted]
 
@@ -114,10 +169,39 @@ class MemoryReadings:
                 return len(self._stored.get(device_id, ()))
             return sum(len(kept) for kept in self._stored.values())
 
-    def rejected_since(self, device_id: str, since: int) -> int:
+    def rejected_since(self, device_ids: Collection[str], since: int) -> Mapping[str, int]:
         with self._lock:
-            kept = self._stored.get(device_id, {}).values()
-            return sum(reading.rejected for reading in kept if reading.measured_at >= since)
+            counts = {
+                device_id: sum(
+                    self._stored[device_id][place].rejected
+                    for place in self._between(device_id, since, None)
+                )
+                for device_id in device_ids
+            }
+        return {device_id: count for device_id, count in counts.items() if count}
+
+    def rollups(
+        self,
+        device_id: str,
+        resolution: Resolution,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        after: int | None = None,
+        limit: int = 100,
+        newest_first: bool = False,
+    ) -> Sequence[Rollup]:
+        with self._lock:
+            found = [
+                rollup
+                for (owner, at), rollup in self._rollups[resolution].items()
+                if owner == device_id
+                and (since is None or at >= since)
+                and (until is None or at < until)
+                and (after is None or (at < after if newest_first else at > after))
+            ]
+        found.sort(key=lambda rollup: rollup.measured_at, reverse=newest_first)
+        return found[:limit]
 
 
 class MemoryDevices:
@@ -160,8 +244,11 @@ class MemoryAlerts:
         self._told: defaultdict[str, list[AlertEvent]] = defaultdict(list)  # by alert_id
 
     def save_states(self, states: Sequence[AlertState]) -> None:
-        """Keep these states."""
-        self._states.update({(state.device_id, state.rule): state for state in states})
+        """Keep these states, but for those that were judged later in the same log."""
+        for state in states:
+            place = (state.device_id, state.rule)
+            if not _is_later(self._states.get(place), state):
+                self._states[place] = state
 
     def save_events(self, events: Sequence[AlertEvent], stored_at: int) -> None:
         """Keep the events that are not kept yet, and tell their episodes anew."""
@@ -321,6 +408,33 @@ class MemoryRules:
         return sorted(found, key=lambda change: (change.changed_at, change.device_id, change.rule))
 
 
+class MemoryKeys:
+    """The keys of the API."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock = lock
+        self._keys: dict[str, ApiKey] = {}
+
+    def put(self, key: ApiKey) -> None:
+        with self._lock:
+            self._keys[key.key_id] = key
+
+    def get(self, key_id: str) -> ApiKey | None:
+        return self._keys.get(key_id)
+
+    def all(self) -> Sequence[ApiKey]:
+        with self._lock:
+            return sorted(self._keys.values(), key=lambda key: (key.created_at, key.key_id))
+
+    def revoke(self, key_id: str, at: int) -> bool:
+        with self._lock:
+            key = self._keys.get(key_id)
+            if key is None or key.revoked_at is not None:
+                return False
+            self._keys[key_id] = replace(key, revoked_at=at)
+            return True
+
+
 class MemoryHeartbeats:
     """Which processes are alive."""
 
@@ -337,46 +451,11 @@ class MemoryHeartbeats:
             return [heartbeat for _, heartbeat in sorted(self._heartbeats.items())]
 
 
-def _readings(rows: Rows) -> list[StoredReading]:
-    columns = zip(
-        rows.device_ids,
-        rows.measured_at,
-        rows.seq,
-        rows.rejected,
-        rows.probability,
-        rows.expected_s,
-        rows.status,
-        zip(*rows.channels, strict=True),
-        strict=True,
-    )
-    return [
-        StoredReading(
-            device_id=device_id,
-            measured_at=measured_at,
-            seq=seq,
-            rejected=rejected,
-            probability=_known(probability),
-            expected_s=_known(expected_s),
-            status=status,
-            causes=list(rows.causes.get(row, ())),
-            model_version=rows.model_version,
-            **dict(zip(CHANNEL_NAMES, map(_known, channels), strict=True)),
-        )
-        for row, (
-            device_id,
-            measured_at,
-            seq,
-            rejected,
-            probability,
-            expected_s,
-            status,
-            channels,
-        ) in enumerate(columns)
-    ]
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def _is_later(kept: AlertState | None, new: AlertState) -> bool:
+    """Whether the kept state was judged at a later offset of the log that the new one is from."""
+    if kept is None or kept.judged is None or new.judged is None:
+        return False
+    return kept.judged.log == new.judged.log and kept.judged.offset > new.judged.offset
 
 
 def _newest_first(
