@@ -31,6 +31,10 @@ def open_store(
         from fleetpulse.stores.sql import SqlStore
 
         return SqlStore(url)
+    if scheme == "dynamodb":
+        from fleetpulse.stores.dynamodb import DynamoStore
+
+        return DynamoStore(url, aws=aws, retention=retention)
     raise SettingsError(
         "FLEETPULSE_STORE begins with no store that fleetpulse knows; use sqlite:///FILE,"
         " postgresql+psycopg://USER:PASSWORD@HOST/NAME, dynamodb://PREFIX or memory:"

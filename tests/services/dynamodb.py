@@ -1,0 +1,146 @@
+"""DynamoDB Local, from the jars of Maven Central.
+
+`DynamoDBLocal` is the server's process; the fixture `dynamodb` gives one to the tests of a session.
+The jars (41 MB) are fetched once; SQLite's native library is among them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fleetpulse.settings import AwsKeys, Secret
+from tests.services.maven import JAVA, jars
+from tests.services.missing import Unavailable, without
+from tests.services.ports import free_ports
+
+JARS = ("software.amazon.dynamodb:DynamoDBLocal:3.1.0",)
+MAIN = "software.amazon.dynamodb.services.local.main.ServerRunner"
+START_S = 60.0
+REGION = "eu-west-1"
+# The local server takes any key of letters and digits, and checks nothing.
+KEYS = AwsKeys("local", Secret("local"))
+
+
+class DynamoDBLocal:
+    """One server, its data in `folder`. It can be killed and started again on the same data."""
+
+    def __init__(self, folder: Path, jars: Path) -> None:
+        self._folder, self._jars = folder, jars
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output = folder / "output.txt"
+        (self.port,) = free_ports(1)
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> DynamoDBLocal:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the running server; None: it is down."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Start the server on the data it has, and wait until it answers."""
+        if self._process is not None:
+            return
+        with self._output.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # a Ctrl-C is for the tests, not for the server
+            )
+        self._wait_until_it_answers()
+
+    def kill(self) -> None:
+        """End the server as `kill -9` does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    @contextlib.contextmanager
+    def down(self) -> Iterator[None]:
+        """Kill it for the length of a block; it is up again afterwards, whatever happens."""
+        self.kill()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def url(self, prefix: str, *, layout: str = "reading", endpoint: str | None = None) -> str:
+        """The address of a store on this server, or on a proxy before it."""
+        where = self.endpoint if endpoint is None else endpoint
+        return f"dynamodb://{prefix}?region={REGION}&endpoint={where}&layout={layout}"
+
+    def client(self) -> Any:
+        """boto3's own client, for tests that look at what lies there."""
+        return boto3.session.Session(
+            aws_access_key_id=KEYS.access_key,
+            aws_secret_access_key=KEYS.secret.get_secret_value(),
+            region_name=REGION,
+        ).client(
+            "dynamodb",
+            endpoint_url=self.endpoint,
+            config=Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1}),
+        )
+
+    def drop(self, prefix: str) -> None:
+        """Delete the tables of a store, if it has any."""
+        with contextlib.closing(self.client()) as client:
+            for name in client.list_tables()["TableNames"]:
+                if name.startswith(f"{prefix}-"):
+                    client.delete_table(TableName=name)
+
+    def _command(self) -> list[str]:
+        options = ("-Xmx384m", "-XX:+UseSerialGC", f"-Djava.library.path={self._jars}")
+        where = ("-dbPath", str(self._folder), "-sharedDb", "-port", str(self.port))
+        return ["java", *options, "-cp", f"{self._jars}/*", MAIN, *where, "-disableTelemetry"]
+
+    def _wait_until_it_answers(self) -> None:
+        assert self._process is not None
+        until = time.monotonic() + START_S
+        with contextlib.closing(self.client()) as client:
+            while time.monotonic() < until and self._process.poll() is None:
+                with contextlib.suppress(BotoCoreError, ClientError):
+                    client.list_tables()
+                    return
+                time.sleep(0.1)
+        self.kill()
+        raise Unavailable(f"DynamoDB Local does not start; it said:\n{self._last_words()}")
+
+    def _last_words(self) -> str:
+        return self._output.read_text(errors="replace")[-2000:]
+
+
+@pytest.fixture(scope="session")
+def dynamodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DynamoDBLocal]:
+    """A running server; tests that stop it use `dynamodb.down()`."""
+    try:
+        server = DynamoDBLocal(tmp_path_factory.mktemp("dynamodb"), jars("dynamodb", *JARS))
+        server.start()
+    except Unavailable as problem:
+        without(f"DynamoDB Local ({problem})", how=JAVA)
+    with server:
+        yield server
