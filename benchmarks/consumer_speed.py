@@ -90,12 +90,11 @@ class Bench:
 
     def _rate(self, running: subprocess.Popen[bytes], group: str) -> float:
         """Readings per second between the first commit and the last."""
-        partitions = [TopicPartition(self.topic, number) for number in range(PARTITIONS)]
         watcher = Consumer({"bootstrap.servers": self.brokers, "group.id": group})
         begin, first = time.perf_counter(), (0.0, 0)
         try:
             while running.poll() is None and time.perf_counter() - begin < LONGEST_RUN_S:
-                now, done = time.perf_counter(), _committed(watcher, partitions)
+                now, done = time.perf_counter(), committed(watcher, self.topic)
                 if done and not first[1]:
                     first = (now, done)
                 if done >= self.readings:
@@ -106,7 +105,9 @@ class Bench:
         raise RuntimeError("the consumer did not get to the end")
 
 
-def _committed(watcher: Consumer, partitions: list[TopicPartition]) -> int:
+def committed(watcher: Consumer, topic: str) -> int:
+    """How many records of the topic the watcher's group has committed."""
+    partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
     try:
         found = watcher.committed(partitions, timeout=5)
     except KafkaException:  # the group is just being made
