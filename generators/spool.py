@@ -4,8 +4,8 @@ A folder per device:
 
 - `<first seq>.readings`: segments, appended to. A line is a CRC-32, the seq, and the reading's
   JSON, so that damage costs one line only and `tail -f` shows what waits.
-- `position`: up to which seq the broker has everything, the next seq, and the count of dropped
-  readings. It is written over in place, so a full disk does not stop it.
+- `position`: up to which seq the broker has everything, the next seq, and how many readings wait
+  and were dropped. It is written over in place, so a full disk does not stop it.
 - `*.unreadable`: what was found damaged, kept for a look.
 - `lock`: held by the one agent that may use the folder.
 
@@ -16,6 +16,11 @@ what a power cut may cost. After a cut the seq leaps ahead, so that no seq is ev
 
 Past the cap in bytes the oldest segment goes, and its readings are counted. When the disk is full
 the newest readings wait in memory instead, and go to the disk once it has room.
+
+What is counted as dropped is exact after a kill and after damage too: the position says how many
+readings waited, and those that are not there any more at the next start are counted then. The
+exceptions are readings that were under way to the broker when they were dropped and the agent was
+killed, and a position of which both copies are damaged.
 """
 
 from __future__ import annotations
@@ -27,6 +32,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fleetpulse.clock import Clock
@@ -86,7 +92,7 @@ class Spool:
             self._position_file = PositionFile(folder / "position")
             found = self._position_file.read()
             position = found or Position()
-            loaded = load_segments(folder, position.acked_seq)
+            loaded = load_segments(folder, position)
         except StartError:
             os.close(self._lock)
             raise
@@ -102,7 +108,10 @@ class Spool:
         power_cut = not position.closed and position.boot != self._boot
         leap = SEQ_LEAP if power_cut or self.damage else 0
         self.next_seq = max(position.next_seq, loaded.last_seq + 1) + leap
-        self.dropped = position.dropped
+        lost = max(0, (position.waiting or 0) - loaded.expected)
+        if lost > 0:
+            self.damage += (f"{folder}: {lost} readings are gone; they are counted as dropped.",)
+        self.dropped = position.dropped + lost
         self.depth = sum(segment.waiting for segment in self._segments)
         self._saved: Position | None = None
         self._synced_at = clock.now_ms()
@@ -125,14 +134,14 @@ class Spool:
         self.next_seq += 1
         self.depth += 1
         self._memory.append(_Waiting(entry, None))
-        try:
-            self._empty_memory()
-        except OSError as problem:
-            self._say_trouble(problem)
-            while len(self._memory) > MEMORY_READINGS:
-                self._drop([self._memory.popleft()], 1)
-        else:
+        problem = _problem_of(self._empty_memory)
+        while len(self._memory) > MEMORY_READINGS:
+            self._drop([self._memory.popleft()], 1)
+        problem = _problem_of(self._save) or problem
+        if problem is None:
             self._say_no_trouble()
+        else:
+            self._say_trouble(problem)
 
     def take(self, limit: int) -> list[Entry]:
         """The oldest readings that were not handed out yet, in order."""
@@ -172,7 +181,7 @@ class Spool:
         now_ms = self._clock.now_ms()
         due = not 0 <= now_ms - self._synced_at < SYNC_EVERY_MS
         try:
-            self._save(closed=False)
+            self._save()
             if due and self.depth > 0 and self._active is not None:
                 self._sync(self._active)
         except OSError as problem:
@@ -205,10 +214,11 @@ class Spool:
         if segment.waiting == 0:
             self._forget_what_is_done()
 
-    def _save(self, *, closed: bool) -> None:
+    def _save(self, *, closed: bool = False) -> None:
         position = Position(
             acked_seq=self._acked_seq,
             next_seq=self.next_seq,
+            waiting=self.depth,
             dropped=self.dropped,
             boot=self._boot,
             closed=closed,
@@ -318,11 +328,15 @@ class Spool:
         self.dropped += readings
 
     def _remove(self, segment: Segment) -> None:
+        """Remove a file, and with it what waits there.
+
+        The position goes first: what a kill then leaves uncounted is exactly what waited there.
+        """
         self._segments.remove(segment)
-        try:
-            segment.path.unlink(missing_ok=True)
-        except OSError as problem:  # a dying disk becomes read-only; this costs its room only
-            self._say_trouble(problem)
+        for step in (self._save, partial(segment.path.unlink, missing_ok=True)):
+            problem = _problem_of(step)
+            if problem is not None:  # a dying disk becomes read-only; this costs its room only
+                self._say_trouble(problem)
 
     def _say_trouble(self, problem: OSError) -> None:
         if not self._trouble:
@@ -339,6 +353,15 @@ class Spool:
         if self._trouble:
             self._trouble = ""
             log.warning("The spool %s can be written again.", self._folder)
+
+
+def _problem_of(step: Callable[[], None]) -> OSError | None:
+    """What the disk says against it; None: it is done."""
+    try:
+        step()
+    except OSError as problem:
+        return problem
+    return None
 
 
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC

@@ -6,6 +6,7 @@ A payload is JSON on one line, so a newline always ends a record and damage neve
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import itertools
@@ -106,13 +107,14 @@ class Loaded:
 
     segments: list[Segment] = field(default_factory=list)
     last_seq: int = 0
+    expected: int = 0  # records that wait, of those that the position knows of
     damage: list[str] = field(default_factory=list)  # sentences
 
 
 Line = tuple[bytes, Entry | None]
 
 
-def load_segments(folder: Path, acked_seq: int) -> Loaded:
+def load_segments(folder: Path, position: Position) -> Loaded:
     """Every segment of the folder; what is damaged is cut out of it and set aside.
 
     Raises StartError for a segment that cannot be read at all: newer readings would move the
@@ -125,8 +127,10 @@ def load_segments(folder: Path, acked_seq: int) -> Loaded:
             lines = _without_damage(path, lines, loaded.damage)
         # The name is a floor: the segment may be empty, and its seqs must not be used again.
         loaded.last_seq = max(loaded.last_seq, int(path.stem) - 1)
-        loaded.last_seq = max([loaded.last_seq, *(entry.seq for _, entry in lines if entry)])
-        loaded.segments.append(_segment(path, lines, acked_seq))
+        seqs = [entry.seq for _, entry in lines if entry is not None]
+        loaded.last_seq = max([loaded.last_seq, *seqs])
+        loaded.expected += sum(position.acked_seq < seq < position.next_seq for seq in seqs)
+        loaded.segments.append(_segment(path, lines, position.acked_seq))
     return loaded
 
 
@@ -183,6 +187,9 @@ def _without_damage(path: Path, lines: list[Line], damage: list[str]) -> list[Li
         partial.write_bytes(b"".join(line for line, _ in whole))
         partial.replace(path)
     except OSError as problem:
+        for half in (aside, partial):  # the disk may be full
+            with contextlib.suppress(OSError):
+                half.unlink(missing_ok=True)
         damage.append(
             f"{what}; they stay there, as {aside} cannot be written ({problem.strerror})."
         )
@@ -208,7 +215,8 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 
     acked_seq: int = 0  # the broker has everything up to here
     next_seq: int = 1
-    dropped: int = 0  # readings that went past the cap, ever
+    waiting: int | None = None  # readings between the two; None: of an older version
+    dropped: int = 0  # readings that were given up, ever
     boot: str = ""  # which start of the machine wrote this
     closed: bool = True  # by an agent that ended in peace
 

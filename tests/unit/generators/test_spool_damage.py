@@ -56,10 +56,10 @@ def test_it_says_which_file_and_how_much(folder: Path) -> None:
 
     spool = opened(folder)
 
-    (sentence,) = spool.damage
     aside = path.with_name(f"{path.stem}-1.unreadable")
-    assert sentence == (
-        f"{path}: 18 bytes (1 lines) cannot be read; they are set aside in {aside}."
+    assert spool.damage == (
+        f"{path}: 18 bytes (1 lines) cannot be read; they are set aside in {aside}.",
+        f"{folder}: 1 readings are gone; they are counted as dropped.",
     )
     assert aside.stat().st_size == 18
 
@@ -288,3 +288,95 @@ def test_a_position_on_a_dying_disk_is_as_a_damaged_one(
 
     assert seqs(spool) == list(range(1, 11))
     assert "position cannot be read" in spool.damage[0]
+
+
+def test_what_is_damaged_is_counted_as_dropped_once(folder: Path) -> None:
+    path = segment(folder)
+    content = bytearray(path.read_bytes())
+    content[content.index(b'{"seq":5}')] ^= 1
+    path.write_bytes(bytes(content[:-25]))  # and the last two are cut
+    opened(folder).close()
+
+    again = opened(folder)
+
+    assert (again.depth, again.dropped) == (7, 3)
+
+
+def test_damage_to_readings_that_the_broker_has_costs_nothing(folder: Path) -> None:
+    spool = opened(folder)
+    for seq in seqs(spool)[:5]:
+        spool.ack(seq)
+    spool.close()
+    path = segment(folder)
+    content = bytearray(path.read_bytes())
+    content[content.index(b'{"seq":2}')] ^= 1
+    path.write_bytes(content)
+
+    again = opened(folder)
+
+    assert seqs(again) == [6, 7, 8, 9, 10]
+    assert again.dropped == 0
+
+
+def test_a_file_that_is_gone_at_the_start_is_counted(folder: Path) -> None:
+    segment(folder).unlink()
+
+    spool = opened(folder)
+
+    assert (spool.depth, spool.dropped) == (0, 10)
+    assert spool.next_seq == 11
+
+
+@pytest.mark.parametrize("acked", [0, 3])
+def test_a_kill_in_the_moment_of_dropping_counts_what_was_dropped_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, acked: int
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def last_deed(path: Path, missing_ok: bool = False) -> None:
+        os.unlink(path)
+        raise Killed
+
+    spool = opened(tmp_path)
+    while spool.size_bytes < 63 * 1024:
+        spool.append(b"x" * 1000)
+    for entry in spool.take(acked):
+        spool.ack(entry.seq)  # not saved by a settle
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", last_deed)
+        with pytest.raises(Killed):
+            fill_up(spool)
+    appended = spool.next_seq - 1  # also the one that room was made for
+    os.close(spool._lock)
+
+    again = opened(tmp_path)
+
+    assert acked + again.depth + again.dropped == appended
+    assert again.dropped > 0
+
+
+def fill_up(spool: Spool) -> None:
+    while True:
+        spool.append(b"x" * 1000)
+
+
+def test_what_cannot_be_set_aside_leaves_nothing_half_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = segment(folder)
+    os.truncate(path, path.stat().st_size - 5)
+    before = sorted(file.name for file in folder.iterdir())
+
+    def half(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", half)
+        spool = opened(folder)
+
+    assert sorted(file.name for file in folder.iterdir()) == before
+    assert seqs(spool) == list(range(1, 10))
+    assert (spool.depth, spool.dropped) == (9, 1)
