@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import logging
 import os
 import signal
 import sys
@@ -23,9 +22,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--group", help="consumer group (FLEETPULSE_GROUP)")
     parser.add_argument("--topics", help="topics to read (FLEETPULSE_TOPICS)")
     arguments = parser.parse_args(argv)
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
     try:
         return _run(arguments.group, arguments.topics)
     except SettingsError as problem:
@@ -41,41 +37,55 @@ def _run(group: str | None, topics: str | None) -> int:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     from consumer.app import Hardware, Membership
+    from consumer.model_watch import follow
+    from fleetpulse import logs
     from fleetpulse.clock import SystemClock
     from fleetpulse.health import Health
     from fleetpulse.kafka import client_config
     from fleetpulse.metrics import ConsumerMetrics, new_registry
+    from fleetpulse.notices import Notices
+    from fleetpulse.ops import ops_server
     from fleetpulse.settings import ConsumerSettings, load
     from fleetpulse.stores import open_store
-    from model.predictor import load_predictor
 
     settings = load(ConsumerSettings, group=group, topics=topics)
+    logs.configure("consumer", settings)
     # A batch makes hundreds of thousands of objects that live shortly and form no cycles; to look
     # for cycles after every 700 of them costs a tenth of the readings per second.
     gc.set_threshold(200_000, 50, 100)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    health = Health()
-    metrics = ConsumerMetrics(new_registry("consumer", health))
+    health, clock = Health(), SystemClock()
+    registry = new_registry("consumer", health)
+    metrics = ConsumerMetrics(registry)
     store = open_store(settings.store_url, aws=settings.aws, retention=settings.retention)
     try:
-        Hardware(
-            kafka=client_config(settings),
-            membership=Membership(
-                topics=settings.topics,
-                group=settings.group,
-                instance=settings.instance,
-                batch_rows=settings.batch_rows,
-                batch_ms=settings.batch_ms,
-            ),
-            store=store,
-            retention=settings.retention,
-            predictor=load_predictor(settings.models),
-            health=health,
-            metrics=metrics,
-            clock=SystemClock(),
-        ).run(stop)
+        with ops_server(settings.ops_host, settings.ops_port, health, registry):
+            Hardware(
+                kafka=client_config(settings),
+                membership=Membership(
+                    topics=settings.topics,
+                    group=settings.group,
+                    instance=settings.instance,
+                    batch_rows=settings.batch_rows,
+                    batch_ms=settings.batch_ms,
+                ),
+                store=store,
+                retention=settings.retention,
+                predictor=follow(
+                    settings.models,
+                    aws=settings.aws,
+                    kept=settings.data / "models",
+                    health=health,
+                    notices=Notices(store, clock),
+                    clock=clock,
+                    stop=stop,
+                ),
+                health=health,
+                metrics=metrics,
+                clock=clock,
+            ).run(stop)
     finally:
         store.close()
     return 0

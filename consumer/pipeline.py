@@ -131,6 +131,7 @@ class Pipeline:
         if len(batch):
             self._metrics.batch_readings.observe(len(batch))
             self._metrics.rows_written.inc(int((~batch.replayed).sum()))
+            self._metrics.model.info({"version": batch.model_version or "none"})
         for one in batch.refused:
             self._metrics.dead_letters.labels(one.error.cause).inc()
         for event in batch.events:
