@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select, tuple_
+from sqlalchemy import Connection, Row, func, or_, select, tuple_
 
 from fleetpulse.alerts import AlertEvent, AlertState, Position, Status
 from fleetpulse.stores.episodes import alert_id_of, alert_of
@@ -23,11 +23,24 @@ class SqlAlerts:
         self._database = database
 
     def save_states(self, connection: Connection, states: Sequence[AlertState]) -> None:
-        """Put the states, in the transaction of `connection`."""
-        if states:
-            connection.execute(
-                self._database.put(alert_states), [_state_row(state) for state in states]
-            )
+        """Put the states, in the transaction of `connection`.
+
+        One that was judged at a later offset of the same log stays.
+        """
+        if not states:
+            return
+        kept = alert_states.c
+        new = self._database.insert(alert_states).excluded
+        not_later = or_(
+            kept.judged_log.is_(None),
+            kept.judged_log.is_distinct_from(new.judged_log),
+            kept.judged_offset <= new.judged_offset,
+        )
+        in_order = sorted(states, key=lambda state: (state.device_id, state.rule))
+        connection.execute(
+            self._database.put(alert_states, where=not_later),
+            [_state_row(state) for state in in_order],
+        )
 
     def save_events(
         self, connection: Connection, events: Sequence[AlertEvent], stored_at: int
@@ -36,8 +49,9 @@ class SqlAlerts:
         if not events:
             return
         moment = self._next_moment(connection, stored_at)
+        in_order = sorted(events, key=lambda event: event.event_id)
         connection.execute(
-            self._database.add(alert_events), [_event_row(event, moment) for event in events]
+            self._database.add(alert_events), [_event_row(event, moment) for event in in_order]
         )
         told = self._told(connection, {alert_id_of(event) for event in events})
         connection.execute(
@@ -47,8 +61,9 @@ class SqlAlerts:
     def _next_moment(self, connection: Connection, stored_at: int) -> int:
         """`stored_at`, or just after the newest moment in the outbox if that is later.
 
-        Writers take turns, so moments grow in the order of commits, and a reader that has come up
-        to one never misses an event that a slower process, or a clock set back, stores behind it.
+        Writers of events take turns, so moments grow in the order of commits, and a reader that
+        has come up to one never misses an event that a slower process, or a clock set back, stores
+        behind it.
         """
         newest = connection.execute(select(func.max(alert_events.c.stored_at))).scalar_one()
         return stored_at if newest is None else max(stored_at, newest + 1)

@@ -1,4 +1,4 @@
-"""Who is told and what is due, rule changes and heartbeats in SQL."""
+"""Who is told and what is due, rule changes, keys and heartbeats in SQL."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import msgspec
 from sqlalchemy import func, select, update
 
 from fleetpulse.alerts import RuleChange
-from fleetpulse.stores.protocols import Chat, Delivery, Heartbeat, Progress
+from fleetpulse.stores.protocols import ApiKey, Chat, Delivery, Heartbeat, Progress
 from fleetpulse.stores.sql_database import Database, told_as
 from fleetpulse.stores.sql_tables import (
+    api_keys,
     chats,
     delivery_positions,
     heartbeats,
@@ -111,6 +112,33 @@ class SqlRules:
         order = (table.changed_at, table.device_id, table.rule)
         with self._database.reads() as connection:
             return told_as(RuleChange, connection.execute(query.order_by(*order)))
+
+
+class SqlKeys:
+    """The keys of the API."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, key: ApiKey) -> None:
+        with self._database.writes() as connection:
+            connection.execute(self._database.put(api_keys), msgspec.to_builtins(key))
+
+    def get(self, key_id: str) -> ApiKey | None:
+        query = select(api_keys).where(api_keys.c.key_id == key_id)
+        with self._database.reads() as connection:
+            found = told_as(ApiKey, connection.execute(query))
+        return found[0] if found else None
+
+    def all(self) -> Sequence[ApiKey]:
+        query = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.key_id)
+        with self._database.reads() as connection:
+            return told_as(ApiKey, connection.execute(query))
+
+    def revoke(self, key_id: str, at: int) -> bool:
+        query = update(api_keys).where(api_keys.c.key_id == key_id, api_keys.c.revoked_at.is_(None))
+        with self._database.writes() as connection:
+            return connection.execute(query.values(revoked_at=at)).rowcount == 1
 
 
 class SqlHeartbeats:

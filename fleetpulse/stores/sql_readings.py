@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
+from sqlalchemy import Connection, func, select, tuple_
 
-from fleetpulse.alerts import Status
 from fleetpulse.stores.protocols import Device, Rows, StoredReading
 from fleetpulse.stores.sql_database import Database, told_as
-from fleetpulse.stores.sql_tables import causes_text, devices, readings
-from fleetpulse.telemetry import CHANNELS
-
-_STATUS_TEXT: dict[Status, str] = {status: status.value for status in Status}
+from fleetpulse.stores.sql_rollups import SqlRollups
+from fleetpulse.stores.sql_tables import devices, readings
 
 
 class SqlReadings:
-    """Readings with their predictions."""
+    """Readings with their predictions, and their rollups."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, rollups: SqlRollups) -> None:
         self._database = database
-        self._insert = str(database.add(readings).compile(dialect=database.engine.dialect))
+        self.rollups = rollups.page
 
     def save(self, connection: Connection, rows: Rows) -> None:
         """Insert the rows that are not stored yet, in the transaction of `connection`."""
         if len(rows):
-            # Straight to the driver: SQLAlchemy's own way through dictionaries takes twice as long.
-            connection.exec_driver_sql(self._insert, sorted(_tuples(rows), key=_place))
+            self._database.add_readings(connection, rows)
 
     def latest(self, device_id: str) -> StoredReading | None:
         newest = (
@@ -42,15 +38,10 @@ class SqlReadings:
 
     def latest_of(self, device_ids: Collection[str]) -> Mapping[str, StoredReading]:
         listed = self._database.listed(set(device_ids))
-        # Both are answered by a seek to the end of the device's readings.
-        newest = readings.alias("newest")
-        of_device = select(newest).where(newest.c.device_id == listed.c.value).limit(1)
-        of_device = of_device.order_by(newest.c.measured_at.desc(), newest.c.seq.desc())
-        query = select(readings).where(
-            readings.c.device_id == listed.c.value,
-            readings.c.measured_at == _scalar(of_device, newest.c.measured_at),
-            readings.c.seq == _scalar(of_device, newest.c.seq),
+        newest, conditions = self._database.newest(
+            readings, lambda rows: [rows.c.device_id == listed.c.value]
         )
+        query = select(newest).select_from(listed, newest).where(*conditions)
         with self._database.reads() as connection:
             found = told_as(StoredReading, connection.execute(query))
         return {reading.device_id: reading for reading in found}
@@ -86,12 +77,18 @@ class SqlReadings:
         with self._database.reads() as connection:
             return connection.execute(query).scalar_one()
 
-    def rejected_since(self, device_id: str, since: int) -> int:
-        query = select(func.coalesce(func.sum(readings.c.rejected), 0)).where(
-            readings.c.device_id == device_id, readings.c.measured_at >= since
+    def rejected_since(self, device_ids: Collection[str], since: int) -> Mapping[str, int]:
+        listed = self._database.listed(set(device_ids))
+        table = readings.c
+        query = (
+            select(table.device_id, func.sum(table.rejected).label("count"))
+            .select_from(listed, readings)
+            .where(table.device_id == listed.c.value, table.measured_at >= since)
+            .where(table.rejected > 0)
+            .group_by(table.device_id)
         )
         with self._database.reads() as connection:
-            return int(connection.execute(query).scalar_one())
+            return {row.device_id: int(row._mapping["count"]) for row in connection.execute(query)}
 
 
 class SqlDevices:
@@ -106,7 +103,8 @@ class SqlDevices:
         One that is takes the new kind.
         """
         if new:
-            rows = [msgspec.to_builtins(device) for device in new]
+            in_order = sorted(new, key=lambda device: device.device_id)
+            rows = [msgspec.to_builtins(device) for device in in_order]
             add = self._database.insert(devices)
             put = add.on_conflict_do_update(
                 index_elements=[devices.c.device_id], set_={"kind": add.excluded.kind}
@@ -141,33 +139,3 @@ class SqlDevices:
         )
         with self._database.writes() as connection:
             connection.execute(put)
-
-
-def _tuples(rows: Rows) -> Iterator[tuple[object, ...]]:
-    """Each row as the driver takes it, in the order of the table's columns; NaN binds as NULL."""
-    causes: list[str | None] = [None] * len(rows)
-    for row, words in rows.causes.items():
-        causes[row] = causes_text(words) if words else None
-    if len(rows.channels) != len(CHANNELS):
-        raise ValueError(f"{len(rows.channels)} channels instead of {len(CHANNELS)}")
-    return zip(
-        rows.device_ids,
-        rows.measured_at,
-        rows.seq,
-        *rows.channels,
-        rows.rejected,
-        rows.probability,
-        rows.expected_s,
-        [_STATUS_TEXT[status] for status in rows.status],
-        causes,
-        [rows.model_version] * len(rows),
-        strict=True,
-    )
-
-
-def _place(row: tuple[object, ...]) -> tuple[object, ...]:
-    return row[:3]
-
-
-def _scalar(query: Select[*tuple[object, ...]], column: ColumnElement[int]) -> ColumnElement[int]:
-    return query.with_only_columns(column).scalar_subquery()

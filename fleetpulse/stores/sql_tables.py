@@ -1,6 +1,11 @@
-"""The tables of the SQL store: one column for each field of what is kept."""
+"""The tables of the SQL store as they are now: one column for each field of what is kept.
+
+How a database gets there from an older one is in `migrations/`; a test holds that both agree.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import msgspec
 from sqlalchemy import (
@@ -12,36 +17,50 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    String,
     Table,
     Text,
     TypeDecorator,
 )
 
+from fleetpulse.stores.protocols import Spread
 from fleetpulse.telemetry import CHANNELS
 
-SCHEMA_VERSION = 1
+REVISION = "0002"  # the newest of migrations/versions
+PARTITIONED = "RANGE (measured_at)"  # on PostgreSQL, a table for each day
+
+# By code point everywhere, so that all databases agree on the order.
+_Text = Text().with_variant(Text(collation="C"), "postgresql")
 
 
-class Causes(TypeDecorator[list[str]]):
+class Words(TypeDecorator[list[str]]):
     """A list of words as JSON text; an empty one is NULL, as most are."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> str | None:
-        return causes_text(value) if value else None
+        return words_text(value) if value else None
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> list[str]:
         return [] if value is None else msgspec.json.decode(value, type=list[str])
 
 
-def causes_text(causes: object) -> str:
-    """Causes as they are stored."""
-    return msgspec.json.encode(causes).decode()
+SPREAD = tuple(field.name for field in msgspec.structs.fields(Spread))
+
+
+def words_text(words: object) -> str:
+    """Words as they are stored."""
+    return msgspec.json.encode(words).decode()
 
 
 metadata = MetaData()
 
+fleetpulse_version = Table(
+    "fleetpulse_version", metadata, Column("version_num", String(32), primary_key=True)
+)
+
+# What fleetpulse looked at before there were migrations: it refuses what is newer by this.
 schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
 
 # Clustered by device and time: pages, charts and the newest reading of a device are then one short
@@ -49,24 +68,57 @@ schema_version = Table("schema_version", metadata, Column("version", Integer, nu
 readings = Table(
     "readings",
     metadata,
-    Column("device_id", Text, primary_key=True),
+    Column("device_id", _Text, primary_key=True),
     Column("measured_at", BigInteger, primary_key=True),
     Column("seq", BigInteger, primary_key=True),
     *(Column(channel.name, Double) for channel in CHANNELS),
     Column("rejected", Integer, nullable=False),
     Column("probability", Double),
     Column("expected_s", Double),
-    Column("status", Text, nullable=False),
-    Column("causes", Causes),
-    Column("model_version", Text),
+    Column("status", _Text, nullable=False),
+    Column("causes", Words),
+    Column("model_version", _Text),
     sqlite_with_rowid=False,
+    postgresql_partition_by=PARTITIONED,
 )
+# Few readings have impossible values, and those are asked for over a whole day.
+Index(
+    "readings_rejected",
+    readings.c.device_id,
+    readings.c.measured_at,
+    readings.c.rejected,
+    sqlite_where=readings.c.rejected > 0,
+    postgresql_where=readings.c.rejected > 0,
+)
+
+
+def _rollups(name: str, **options: Any) -> Table:
+    """A table of rollups: five columns for each channel, null where no reading has it."""
+    return Table(
+        name,
+        metadata,
+        Column("device_id", _Text, primary_key=True),
+        Column("measured_at", BigInteger, primary_key=True),
+        Column("count", Integer, nullable=False),
+        Column("probability", Double),
+        *(
+            Column(f"{channel.name}_{part}", Integer if part == "count" else Double)
+            for channel in CHANNELS
+            for part in SPREAD
+        ),
+        sqlite_with_rowid=False,
+        **options,
+    )
+
+
+minutes = _rollups("minutes", postgresql_partition_by=PARTITIONED)
+hours = _rollups("hours")
 
 devices = Table(
     "devices",
     metadata,
-    Column("device_id", Text, primary_key=True),
-    Column("kind", Text, nullable=False),
+    Column("device_id", _Text, primary_key=True),
+    Column("kind", _Text, nullable=False),
     Column("first_seen_at", BigInteger, nullable=False),
     Column("clock_ahead_ms", BigInteger),
     Column("clock_ahead_at", BigInteger),
@@ -76,12 +128,12 @@ devices = Table(
 alert_states = Table(
     "alert_states",
     metadata,
-    Column("device_id", Text, primary_key=True),
-    Column("rule", Text, primary_key=True),
-    Column("level", Text, nullable=False),
+    Column("device_id", _Text, primary_key=True),
+    Column("rule", _Text, primary_key=True),
+    Column("level", _Text, nullable=False),
     Column("episode", BigInteger, nullable=False),
     Column("since", BigInteger, nullable=False),
-    Column("judged_log", Text),
+    Column("judged_log", _Text),
     Column("judged_offset", BigInteger),
     sqlite_with_rowid=False,
 )
@@ -89,22 +141,22 @@ alert_states = Table(
 alert_events = Table(
     "alert_events",
     metadata,
-    Column("event_id", Text, primary_key=True),
-    Column("alert_id", Text, nullable=False),
-    Column("device_id", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("rule", Text, nullable=False),
+    Column("event_id", _Text, primary_key=True),
+    Column("alert_id", _Text, nullable=False),
+    Column("device_id", _Text, nullable=False),
+    Column("kind", _Text, nullable=False),
+    Column("rule", _Text, nullable=False),
     Column("episode", BigInteger, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("previous_state", Text, nullable=False),
+    Column("state", _Text, nullable=False),
+    Column("previous_state", _Text, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("probability", Double),
     Column("expected_s", Double),
     Column("value", Double),
     Column("limit", Double),
-    Column("causes", Causes),
-    Column("model_version", Text),
-    Column("severity", Text, nullable=False),
+    Column("causes", Words),
+    Column("model_version", _Text),
+    Column("severity", _Text, nullable=False),
     Column("stored_at", BigInteger, nullable=False),
     Index("alert_events_by_alert", "alert_id"),
     Index("alert_events_by_time", "at", "event_id"),
@@ -115,13 +167,13 @@ alert_events = Table(
 alerts = Table(
     "alerts",
     metadata,
-    Column("alert_id", Text, primary_key=True),
-    Column("device_id", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("rule", Text, nullable=False),
+    Column("alert_id", _Text, primary_key=True),
+    Column("device_id", _Text, nullable=False),
+    Column("kind", _Text, nullable=False),
+    Column("rule", _Text, nullable=False),
     Column("episode", BigInteger, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("severity", Text, nullable=False),
+    Column("state", _Text, nullable=False),
+    Column("severity", _Text, nullable=False),
     Column("opened_at", BigInteger, nullable=False),
     Column("changed_at", BigInteger, nullable=False),
     Column("closed_at", BigInteger),
@@ -130,8 +182,8 @@ alerts = Table(
     Column("expected_s", Double),
     Column("value", Double),
     Column("limit", Double),
-    Column("causes", Causes),
-    Column("model_version", Text),
+    Column("causes", Words),
+    Column("model_version", _Text),
     Index("alerts_by_time", "opened_at", "alert_id"),
     Index("alerts_by_device", "device_id", "opened_at", "alert_id"),
 )
@@ -147,29 +199,29 @@ Index(
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("event_id", Text, primary_key=True),
-    Column("target", Text, primary_key=True),
+    Column("event_id", _Text, primary_key=True),
+    Column("target", _Text, primary_key=True),
     Column("due_at", BigInteger, nullable=False),
-    Column("progress", Text, nullable=False),
+    Column("progress", _Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("sent_at", BigInteger),
-    Column("message_id", Text),
-    Column("error", Text),
+    Column("message_id", _Text),
+    Column("error", _Text),
     Index("deliveries_due", "progress", "due_at", "event_id", "target"),
 )
 
 delivery_positions = Table(
     "delivery_positions",
     metadata,
-    Column("reader", Text, primary_key=True),
+    Column("reader", _Text, primary_key=True),
     Column("upto", BigInteger, nullable=False),
 )
 
 chats = Table(
     "chats",
     metadata,
-    Column("chat_id", Text, primary_key=True),
-    Column("title", Text, nullable=False),
+    Column("chat_id", _Text, primary_key=True),
+    Column("title", _Text, nullable=False),
     Column("subscribed_at", BigInteger, nullable=False),
     Column("active", Boolean, nullable=False),
 )
@@ -177,21 +229,34 @@ chats = Table(
 rule_changes = Table(
     "rule_changes",
     metadata,
-    Column("device_id", Text, primary_key=True),
-    Column("rule", Text, primary_key=True),
+    Column("device_id", _Text, primary_key=True),
+    Column("rule", _Text, primary_key=True),
     Column("limit", Double),
     Column("hold_s", Double),
     Column("threshold", Double),
-    Column("severity", Text),
+    Column("severity", _Text),
     Column("enabled", Boolean),
     Column("changed_at", BigInteger, nullable=False),
     Index("rule_changes_by_time", "changed_at", "device_id", "rule"),
 )
 
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", _Text, primary_key=True),
+    Column("digest", _Text, nullable=False),
+    Column("name", _Text, nullable=False),
+    Column("scopes", Words),
+    Column("device_id", _Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+)
+
 heartbeats = Table(
     "heartbeats",
     metadata,
-    Column("process", Text, primary_key=True),
+    Column("process", _Text, primary_key=True),
     Column("at", BigInteger, nullable=False),
-    Column("detail", Text, nullable=False),
+    Column("detail", _Text, nullable=False),
 )

@@ -43,6 +43,52 @@ class AlertStoreContract:
 
         assert store.alerts.states_of(["pi-1"]) == [a_state(episode=2)]
 
+    def test_a_state_judged_later_in_the_same_log_stays(self, store: Store) -> None:
+        """A consumer that has lost its partitions may save late."""
+        later = a_state(episode=2, judged=Position("log", 8))
+        store.save(scored(states=[later, a_state("pc-1", judged=Position("log", 8))]))
+
+        late = [a_state(episode=1, judged=Position("log", 7)), a_state("pc-1", episode=3)]
+        store.save(scored(states=late))
+
+        assert store.alerts.states_of(["pi-1"]) == [later]
+        assert store.alerts.states_of(["pc-1"]) == [a_state("pc-1", episode=3)]
+
+    @pytest.mark.parametrize(
+        "judged",
+        [None, Position("log", 7), Position("log", 8), Position("another log", 0)],
+        ids=str,
+    )
+    def test_a_state_judged_there_or_later_or_in_another_log_replaces(
+        self, store: Store, judged: Position | None
+    ) -> None:
+        store.save(scored(states=[a_state(episode=1, judged=Position("log", 7))]))
+
+        store.save(scored(states=[a_state(episode=2, judged=judged)]))
+
+        assert store.alerts.states_of(["pi-1"]) == [a_state(episode=2, judged=judged)]
+
+    def test_a_state_that_nothing_judged_is_replaced(self, store: Store) -> None:
+        store.save(scored(states=[a_state(episode=1)]))
+
+        store.save(scored(states=[a_state(episode=2)]))
+        store.save(scored(states=[a_state(episode=3, judged=Position("log", 0))]))
+
+        judged = a_state(episode=3, judged=Position("log", 0))
+        assert store.alerts.states_of(["pi-1"]) == [judged]
+
+    def test_the_other_parts_of_a_late_save_are_kept(self, store: Store) -> None:
+        store.save(scored(states=[a_state(judged=Position("log", 8))]))
+
+        store.save(
+            scored(
+                states=[a_state(judged=Position("log", 7)), a_state("pc-1")], events=[an_event()]
+            )
+        )
+
+        assert len(store.alerts.states_of(["pi-1", "pc-1"])) == 2
+        assert store.alerts.events_page() == [an_event()]
+
     def test_offset_zero_is_a_position(self, store: Store) -> None:
         store.save(scored(states=[a_state(judged=Position("log", 0))]))
 

@@ -15,11 +15,13 @@ from fleetpulse.alerts import (
     event_id,
 )
 from fleetpulse.stores.protocols import (
+    ApiKey,
     Chat,
     Delivery,
     Device,
     Heartbeat,
     Rows,
+    Scope,
     Scored,
     StoredReading,
 )
@@ -158,6 +160,12 @@ def a_change(device_id: str = "pi-1", rule: str = "heat", **fields: Any) -> Rule
     """An owner's change of one rule, made at noon."""
     known: dict[str, Any] = {"changed_at": NOON}
     return RuleChange(device_id=device_id, rule=rule, **{**known, **fields})
+
+
+def a_key(key_id: str = "k1", **fields: Any) -> ApiKey:
+    """A key that may read, made at noon."""
+    known: dict[str, Any] = {"digest": "ab" * 32, "name": "Ada", "scopes": [Scope.READ]}
+    return ApiKey(key_id=key_id, created_at=fields.pop("created_at", NOON), **{**known, **fields})
 
 
 def a_heartbeat(process: str = "consumer", **fields: Any) -> Heartbeat:

@@ -1,10 +1,14 @@
-"""What every store promises of chats, rule changes and heartbeats."""
+"""What every store promises of chats, rule changes, keys and heartbeats."""
 
 from __future__ import annotations
 
+import threading
+
+from msgspec.structs import replace
+
 from fleetpulse.alerts import Severity
-from fleetpulse.stores.protocols import Store
-from tests.contracts.builders import NOON, a_change, a_chat, a_heartbeat
+from fleetpulse.stores.protocols import Scope, Store
+from tests.contracts.builders import NOON, a_change, a_chat, a_heartbeat, a_key
 
 
 class ChatStoreContract:
@@ -75,6 +79,82 @@ class RuleStoreContract:
         assert store.rules.changed_since(0) == in_order
         assert store.rules.changed_since(NOON + 1) == in_order[1:]
         assert store.rules.changed_since(NOON + 2) == []
+
+
+class KeyStoreContract:
+    """Subclass once per backend with a `store` fixture; add no tests there."""
+
+    def test_a_key_comes_back_as_it_went_in(self, store: Store) -> None:
+        full = a_key(
+            "Pi_attic.2-b",
+            name="Ädas Schlüssel 🗝",
+            scopes=[Scope.INGEST, Scope.READ],
+            device_id="pi-1",
+            expires_at=0,
+            revoked_at=NOON,
+        )
+        bare = a_key(scopes=[])
+
+        store.keys.put(full)
+        store.keys.put(bare)
+
+        assert store.keys.get("Pi_attic.2-b") == full
+        assert store.keys.get("k1") == bare
+
+    def test_an_unknown_key_is_none(self, store: Store) -> None:
+        store.keys.put(a_key("k1"))
+
+        assert store.keys.get("k") is None
+        assert store.keys.get("K1") is None
+
+    def test_a_key_is_replaced(self, store: Store) -> None:
+        store.keys.put(a_key(device_id="pi-1"))
+
+        store.keys.put(a_key(scopes=[Scope.ADMIN]))
+
+        assert store.keys.all() == [a_key(scopes=[Scope.ADMIN])]
+
+    def test_keys_come_by_when_they_were_made_and_their_ids(self, store: Store) -> None:
+        in_order = [a_key("z", created_at=1), a_key("B"), a_key("a"), a_key("b")]
+        for key in reversed(in_order):
+            store.keys.put(key)
+
+        assert store.keys.all() == in_order
+
+    def test_a_revoked_key_is_kept_with_the_moment_of_its_end(self, store: Store) -> None:
+        store.keys.put(a_key())
+        store.keys.put(a_key("k2"))
+
+        assert store.keys.revoke("k1", NOON + 1)
+
+        assert store.keys.all() == [replace(a_key(), revoked_at=NOON + 1), a_key("k2")]
+
+    def test_a_key_is_revoked_once(self, store: Store) -> None:
+        store.keys.put(a_key())
+        store.keys.revoke("k1", 0)
+
+        assert not store.keys.revoke("k1", NOON)
+        assert not store.keys.revoke("unknown", NOON)
+        assert store.keys.all() == [a_key(revoked_at=0)]
+
+    def test_of_many_who_revoke_a_key_at_once_exactly_one_did_it(self, store: Store) -> None:
+        store.keys.put(a_key())
+        together = threading.Barrier(8)
+        did_it: list[int] = []
+
+        def revoke(number: int) -> None:
+            together.wait()
+            if store.keys.revoke("k1", NOON + number):
+                did_it.append(number)
+
+        threads = [threading.Thread(target=revoke, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        (winner,) = did_it
+        assert store.keys.get("k1") == a_key(revoked_at=NOON + winner)
 
 
 class HeartbeatStoreContract:

@@ -227,6 +227,13 @@ class ReadingStoreContract:
             )
         )
 
-        assert store.readings.rejected_since("pi-1", NOON) == 3
-        assert store.readings.rejected_since("pi-1", NEWER + 1) == 0
-        assert store.readings.rejected_since("nobody", 0) == 0
+        rejected = store.readings.rejected_since
+        assert rejected(["pi-1", "pc-1", "nobody"], NOON) == {"pi-1": 3, "pc-1": 8}
+        assert rejected(["pi-1"], OLDER) == {"pi-1": 7}
+        assert rejected(["pi-1"], NEWER + 1) == {}
+        assert rejected([], 0) == {}
+
+    def test_devices_without_impossible_values_are_left_out(self, store: Store) -> None:
+        store.save(scored(a_reading(), a_reading("pc-1", rejected=1)))
+
+        assert store.readings.rejected_since(["pi-1", "pc-1", "pc-1"], 0) == {"pc-1": 1}

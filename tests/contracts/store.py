@@ -29,9 +29,11 @@ from tests.contracts.device_store import DeviceStoreContract
 from tests.contracts.owner_stores import (
     ChatStoreContract,
     HeartbeatStoreContract,
+    KeyStoreContract,
     RuleStoreContract,
 )
 from tests.contracts.reading_store import ReadingStoreContract
+from tests.contracts.rollup_store import PruneContract, RollupStoreContract
 
 
 def everything(store: Store, *device_ids: str) -> dict[str, Any]:
@@ -146,12 +148,18 @@ class SaveContract:
 
 class StoreContract(
     ReadingStoreContract,
+    RollupStoreContract,
     DeviceStoreContract,
     AlertStoreContract,
     DeliveryStoreContract,
     ChatStoreContract,
     RuleStoreContract,
+    KeyStoreContract,
     HeartbeatStoreContract,
     SaveContract,
 ):
     """Everything that a backend must keep: subclass it with a `store` fixture."""
+
+
+class PrunedStoreContract(StoreContract, PruneContract):
+    """The same for a backend that gives up what is old when `prune` says so."""

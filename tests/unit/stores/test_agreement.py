@@ -100,7 +100,7 @@ def answers(store: MemoryStore | SqlStore) -> dict[str, Any]:
         **everything(store, *DEVICES),
         "latest": store.readings.latest_of(DEVICES),
         "newest first": store.readings.page("pi-1", after=(NOON + 2, 1), newest_first=True),
-        "rejected": store.readings.rejected_since("pi-1", NOON + 1),
+        "rejected": store.readings.rejected_since(DEVICES, NOON + 1),
         "open": store.alerts.page(open_only=True, device_id="pi-1"),
         "events before": store.alerts.events_page(before=(NOON + 2, "pi-1:heat:1:soon"), limit=3),
         "outbox page": store.alerts.stored_since(NOON + 1, limit=2),

@@ -6,10 +6,10 @@ import pytest
 
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Store
-from tests.contracts.store import StoreContract
+from tests.contracts.store import PrunedStoreContract
 
 
-class TestMemoryStore(StoreContract):
+class TestMemoryStore(PrunedStoreContract):
     @pytest.fixture
     def store(self) -> Store:
         return MemoryStore()

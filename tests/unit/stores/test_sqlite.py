@@ -9,10 +9,10 @@ import pytest
 
 from fleetpulse.stores.protocols import Store
 from fleetpulse.stores.sql import SqlStore
-from tests.contracts.store import StoreContract
+from tests.contracts.store import PrunedStoreContract
 
 
-class TestSqliteStore(StoreContract):
+class TestSqliteStore(PrunedStoreContract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[Store]:
         store = SqlStore(f"sqlite:///{tmp_path}/fleet.db")

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event
 
 from fleetpulse.errors import SettingsError, StoreBusy, StoreError
-from fleetpulse.stores import sql_database
+from fleetpulse.stores import sql_sqlite
 from fleetpulse.stores.sql import SqlStore
 from fleetpulse.stores.sql_database import Database
 from tests.contracts.builders import NOON, a_heartbeat, a_reading, scored
@@ -123,21 +123,6 @@ def test_a_database_of_another_program_is_refused_and_left_alone(path: Path) -> 
     assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("version", [0, 999])
-def test_a_store_of_an_unknown_version_is_refused(
-    path: Path, store: SqlStore, version: int
-) -> None:
-    store.close()
-    with sqlite3.connect(path) as changed:
-        changed.execute("UPDATE schema_version SET version = ?", (version,))
-    changed.close()
-
-    with pytest.raises(StoreError, match=f"version {version}") as refused:
-        SqlStore(f"sqlite:///{path}")
-
-    assert_a_sentence(refused.value, path)
-
-
 def test_a_folder_is_no_store(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be opened") as refused:
         SqlStore(f"sqlite:///{tmp_path}")
@@ -156,7 +141,7 @@ def test_a_store_that_another_process_writes_to_is_busy(
     monkeypatch: pytest.MonkeyPatch,
     open_at: Callable[[Path], SqlStore],
 ) -> None:
-    monkeypatch.setattr(sql_database, "WAIT_FOR_LOCK_S", 0.0)
+    monkeypatch.setattr(sql_sqlite, "WAIT_FOR_LOCK_S", 0.0)
     store = open_at(path)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -177,7 +162,7 @@ def test_a_store_that_another_process_writes_to_is_busy(
 def test_a_new_store_that_another_process_holds_is_busy(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sql_database, "WAIT_FOR_LOCK_S", 0.0)
+    monkeypatch.setattr(sql_sqlite, "WAIT_FOR_LOCK_S", 0.0)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
@@ -328,7 +313,7 @@ def plans_of(database: Database, ask: Callable[[], object]) -> list[str]:
     event.listen(database.engine, "before_cursor_execute", note)
     ask()
     event.remove(database.engine, "before_cursor_execute", note)
-    with sqlite3.connect(database.path) as plain:
+    with sqlite3.connect(database.name) as plain:
         plans = [
             row[3]
             for statement, given in asked

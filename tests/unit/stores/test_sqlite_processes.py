@@ -56,7 +56,7 @@ def die_after_saving(path: str) -> None:
 def assert_whole(path: Path) -> None:
     with sqlite3.connect(path) as plain:
         assert plain.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert plain.execute("SELECT count(*) FROM schema_version").fetchall() == [(1,)]
+        assert plain.execute("SELECT count(*) FROM fleetpulse_version").fetchall() == [(1,)]
     plain.close()
 
 

@@ -8,7 +8,15 @@ from sqlalchemy import Table
 
 from fleetpulse.alerts import AlertEvent, RuleChange
 from fleetpulse.stores import sql_tables
-from fleetpulse.stores.protocols import Alert, Chat, Delivery, Device, Heartbeat, StoredReading
+from fleetpulse.stores.protocols import (
+    Alert,
+    ApiKey,
+    Chat,
+    Delivery,
+    Device,
+    Heartbeat,
+    StoredReading,
+)
 from fleetpulse.telemetry import CHANNEL_NAMES, Reading
 
 
@@ -25,6 +33,7 @@ def fields_of(kind: type[msgspec.Struct]) -> list[str]:
         (Delivery, sql_tables.deliveries),
         (Chat, sql_tables.chats),
         (RuleChange, sql_tables.rule_changes),
+        (ApiKey, sql_tables.api_keys),
         (Heartbeat, sql_tables.heartbeats),
     ],
 )

@@ -1,0 +1,1 @@
+"""One step each, frozen: a step never imports what may change."""
