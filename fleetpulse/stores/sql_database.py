@@ -94,6 +94,10 @@ class Database(ABC):
         """Wait for other transactions that do the same, until the end of this one."""
 
     @abstractmethod
+    def alone(self, connection: Connection) -> None:
+        """Wait for others that migrate the database, and be patient until the transaction ends."""
+
+    @abstractmethod
     def listed(self, ids: Collection[str]) -> FromClause:
         """A table with the ids in its column `value`: one parameter, however many they are."""
 

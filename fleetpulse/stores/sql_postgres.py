@@ -22,6 +22,7 @@ from sqlalchemy import (
     create_engine,
     func,
     select,
+    text,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -35,9 +36,12 @@ from fleetpulse.stores.sql_partitions import Days
 from fleetpulse.stores.sql_retention import delete_in_chunks
 from fleetpulse.stores.sql_tables import PARTITIONED, readings
 
-WAIT_FOR_LOCK_S = 5.0
-WAIT_FOR_ANSWER_S = 60.0
 WAIT_FOR_CONNECTION_S = 5.0
+_LIMITS = {
+    "lock_timeout": 5_000,
+    "statement_timeout": 60_000,
+    "idle_in_transaction_session_timeout": 60_000,
+}
 CONNECTIONS = 5  # kept open by a process; up to three times as many while they are needed
 
 NO_PARTITION = psycopg.errors.CheckViolation.sqlstate
@@ -135,6 +139,11 @@ class PostgresDatabase(Database):
         key = zlib.crc32(f"fleetpulse {matter}".encode())
         connection.execute(select(func.pg_advisory_xact_lock(key)))
 
+    def alone(self, connection: Connection) -> None:
+        for limit in _LIMITS:
+            connection.execute(text(f"SET LOCAL {limit} = 0"))
+        self.take_turns(connection, "migrations")
+
     def listed(self, ids: Collection[str]) -> FromClause:
         values = func.unnest(cast(list(ids), ARRAY(Text)))
         listed = values.table_valued(column("value", Text))
@@ -178,12 +187,7 @@ class PostgresDatabase(Database):
 
 def _connect_args(address: URL) -> dict[str, Any]:
     """How to connect so that a server that is gone is noticed; what the address says goes first."""
-    limits = {
-        "lock_timeout": WAIT_FOR_LOCK_S,
-        "statement_timeout": WAIT_FOR_ANSWER_S,
-        "idle_in_transaction_session_timeout": WAIT_FOR_ANSWER_S,
-    }
-    options = [f"-c {name}={seconds * 1000:.0f}" for name, seconds in limits.items()]
+    options = [f"-c {name}={milliseconds}" for name, milliseconds in _LIMITS.items()]
     known = {
         "connect_timeout": 5,
         "application_name": "fleetpulse",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Connection, inspect, select
 
-from fleetpulse.errors import StoreError
+from fleetpulse.errors import StoreBusy, StoreError
 from fleetpulse.stores.sql_tables import REVISION, fleetpulse_version, schema_version
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+WAIT_FOR_MIGRATION_S = 60.0  # of another process
 FIRST = "0001"  # what a database without migrations has
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -32,7 +34,7 @@ class Migrated(Protocol):
 
     def prepare_to_write(self) -> None: ...
 
-    def take_turns(self, connection: Connection, matter: str) -> None: ...
+    def alone(self, connection: Connection) -> None: ...
 
 
 def bring_up_to_date(database: Migrated) -> None:
@@ -46,9 +48,21 @@ def bring_up_to_date(database: Migrated) -> None:
     if version == REVISION:
         return
     _refuse_unknown(version, database.name)
-    database.prepare_to_write()
+    give_up_at = time.monotonic() + WAIT_FOR_MIGRATION_S
+    while True:
+        try:
+            database.prepare_to_write()
+            _migrate_alone(database)
+            return
+        except StoreBusy:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.02)
+
+
+def _migrate_alone(database: Migrated) -> None:
     with database.writes() as connection:
-        database.take_turns(connection, "migrations")
+        database.alone(connection)
         version = _version(connection, database.name)
         if version != REVISION:  # nobody was faster
             _refuse_unknown(version, database.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-from fleetpulse.errors import SettingsError, StoreBusy, StoreError
+from fleetpulse.errors import SettingsError, StoreError
 from fleetpulse.stores.protocols import Bucket, Rows
 from fleetpulse.stores.sql_columns import tuples_of
 from fleetpulse.stores.sql_database import Condition, Database
@@ -93,6 +92,9 @@ class SqliteDatabase(Database):
     def take_turns(self, connection: Connection, matter: str) -> None:
         return  # writers do anyway
 
+    def alone(self, connection: Connection) -> None:
+        return  # writers are anyway
+
     def listed(self, ids: Collection[str]) -> FromClause:
         text = msgspec.json.encode(list(ids)).decode()
         return func.json_each(text).table_valued(column("value", Text), name="listed")
@@ -127,18 +129,12 @@ class SqliteDatabase(Database):
             ) from error
 
     def prepare_to_write(self) -> None:
-        """Let readers and a writer work at the same time; the file remembers it."""
-        # SQLite does not wait for others here as it does for statements, so we do.
-        give_up_at = time.monotonic() + WAIT_FOR_LOCK_S
-        while True:
-            try:
-                with self.errors(), _bare(self.engine) as connection:
-                    connection.execute("PRAGMA journal_mode = WAL")
-                return
-            except StoreBusy:
-                if time.monotonic() > give_up_at:
-                    raise
-                time.sleep(0.02)
+        """Let readers and a writer work at the same time; the file remembers it.
+
+        Raises StoreBusy at once: SQLite does not wait for others here as it does for statements.
+        """
+        with self.errors(), _bare(self.engine) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
 
     def check(self) -> None:
         if not self.path.exists():

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event
 
 from fleetpulse.errors import SettingsError, StoreBusy, StoreError
-from fleetpulse.stores import sql_sqlite
+from fleetpulse.stores import sql_schema, sql_sqlite
 from fleetpulse.stores.sql import SqlStore
 from fleetpulse.stores.sql_database import Database
 from tests.contracts.builders import NOON, a_heartbeat, a_reading, scored
@@ -163,6 +163,7 @@ def test_a_new_store_that_another_process_holds_is_busy(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sql_sqlite, "WAIT_FOR_LOCK_S", 0.0)
+    monkeypatch.setattr(sql_schema, "WAIT_FOR_MIGRATION_S", 0.0)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
