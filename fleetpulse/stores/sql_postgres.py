@@ -61,9 +61,10 @@ _BUSY: dict[str, str] = {
     "25P03": "a transaction took too long",
     "23514": "a day that is written to has just been dropped",
 }
+# A server that refuses a connection says why in words only, so this is all that can be told.
 _UNREACHABLE = (
-    "The store {name} cannot be reached: check that the server runs and takes this user, password"
-    " and database."
+    "The store {name} cannot be reached: check that the server runs, has a connection left, and"
+    " takes this user, password and database."
 )
 _FAILURES: dict[str, str] = {
     "08": _UNREACHABLE,
@@ -99,9 +100,7 @@ class PostgresDatabase(Database):
             max_overflow=2 * CONNECTIONS,
             pool_timeout=WAIT_FOR_CONNECTION_S,
         )
-        reader = engine.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        )
+        reader = engine.execution_options(isolation_level="REPEATABLE READ")
         self._days = Days(self)
         place = f"{address.host or 'localhost'}:{address.port or 5432}"
         super().__init__(f"postgresql://{place}/{address.database or ''}", engine, reader, engine)
