@@ -153,8 +153,9 @@ def test_nobody_is_missed_in_the_first_minute_after_our_own_start(fleet: Fleet) 
 
 
 def test_a_pause_of_ours_is_not_taken_for_their_silence(fleet: Fleet) -> None:
-    fleet.clock.advance(8 * 3600)  # the lid is closed
     fleet.alive = {"bot"}
+    fleet.live(20)  # it has seen the newest beat
+    fleet.clock.advance(8 * 3600)  # the lid is closed
     fleet.live(50)
     fleet.alive = {"bot", "consumer"}
     fleet.live(60)
