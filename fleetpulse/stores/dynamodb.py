@@ -9,6 +9,7 @@ from fleetpulse.settings import AwsKeys, Retention
 from fleetpulse.stores import dynamodb_tables
 from fleetpulse.stores.dynamodb_alerts import DynamoAlerts
 from fleetpulse.stores.dynamodb_client import Address, Dynamo
+from fleetpulse.stores.dynamodb_packed_readings import PackedReadings
 from fleetpulse.stores.dynamodb_readings import ReadingItems
 from fleetpulse.stores.dynamodb_records import (
     DynamoChats,
@@ -50,7 +51,8 @@ class DynamoStore:
             raise
         records = Records(self._dynamo)
         self._rollups = DynamoRollups(self._dynamo, retention)
-        self.readings = ReadingItems(self._dynamo, retention, self._rollups)
+        layout = PackedReadings if address.layout == "minute" else ReadingItems
+        self.readings = layout(self._dynamo, retention, self._rollups)
         self.devices = DynamoDevices(records)
         self.alerts = DynamoAlerts(records)
         self.deliveries = DynamoDeliveries(records)
@@ -70,12 +72,14 @@ class DynamoStore:
         self.devices.save(scored.new_devices)
         self.alerts.save_events(scored.events, scored.stored_at)
         self.alerts.save_states(scored.states)
+        self.readings.settle()
 
     def roll(self, resolution: Resolution, buckets: Collection[Bucket]) -> None:
+        each_once = sorted(set(buckets))
         if resolution is Resolution.HOUR:
-            self._rollups.roll_hours(buckets)
+            self._rollups.roll_hours(each_once)
         else:
-            self.readings.roll(buckets)
+            self.readings.roll(each_once)
 
     def prune(self, resolution: Resolution, before: int) -> None:
         return  # each item carries the moment at which DynamoDB deletes it

@@ -133,6 +133,10 @@ class Dynamo:
         """The full name of one of our tables."""
         return f"{self.address.prefix}-{name}"
 
+    def now_ms(self) -> int:
+        """Unix milliseconds."""
+        return self._clock.now_ms()
+
     def now_s(self) -> int:
         """Unix seconds, as time to live counts."""
         return self._clock.now_ms() // 1000
@@ -171,14 +175,14 @@ class Dynamo:
 
     def put_all(self, table: str, items: Iterable[Item]) -> None:
         """Write items of different keys, replacing those that exist."""
-        self._write(table, ({"PutRequest": {"Item": item}} for item in items))
-
-    def delete_all(self, table: str, keys: Iterable[Item]) -> None:
-        """Delete the items with these keys."""
-        self._write(table, ({"DeleteRequest": {"Key": key}} for key in keys))
-
-    def _write(self, table: str, requests: Iterable[dict[str, Any]]) -> None:
+        requests = ({"PutRequest": {"Item": item}} for item in items)
         self.each(partial(self._write_some, table), _batches(requests, WRITES_AT_ONCE))
+
+    def delete_in_turn(self, table: str, keys: Iterable[Item]) -> None:
+        """Delete the items with these keys, in the thread of the caller."""
+        requests = ({"DeleteRequest": {"Key": key}} for key in keys)
+        for some in _batches(requests, WRITES_AT_ONCE):
+            self._write_some(table, some)
 
     def _write_some(self, table: str, requests: Sequence[dict[str, Any]]) -> None:
         waits = self._waits()

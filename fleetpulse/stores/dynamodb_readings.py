@@ -46,7 +46,7 @@ class Span:
         newest_first: bool = False,
     ) -> Span:
         """What a page is taken from."""
-        first = 0 if since is None else place_of(since, -_HALF)
+        first = place_of(0 if since is None else since, -_HALF)
         last = 2**128 - 1 if until is None else place_of(until, -_HALF) - 1
         if after is not None and newest_first:
             last = min(last, place_of(*after) - 1)
@@ -58,6 +58,11 @@ class Span:
 def place_of(measured_at: int, seq: int) -> int:
     """Where a reading stands among those of its device."""
     return ((measured_at + _HALF) << 64) + seq + _HALF
+
+
+def at_of(place: int) -> int:
+    """The time of a place."""
+    return (place >> 64) - _HALF
 
 
 def place_bytes(place: int) -> bytes:
@@ -85,6 +90,9 @@ class ReadingItems:
     def save(self, items: Sequence[Item]) -> None:
         """Keep what `prepared` gave."""
         self._dynamo.put_all(self._table, items)
+
+    def settle(self) -> None:
+        """Finish what may wait until everything else is saved: here nothing."""
 
     def latest(self, device_id: str) -> StoredReading | None:
         return next(iter(self.page(device_id, limit=1, newest_first=True)), None)
