@@ -20,6 +20,7 @@ from model.history import Floats
 
 # What a model file may hold beyond numbers, texts and scikit-learn's own public estimators.
 TRUSTED = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
+_MOST_BYTES_UNPACKED = 256 * 1024 * 1024  # the shipped ones: 1 MB
 _SAME_MOMENT = (1980, 1, 1, 0, 0, 0)  # zip's first: the same model gives the same bytes
 _ADDRESS = re.compile(r'(?<="__id__": )\d+|\d+(?=\.np[yz])')
 _RETRAIN = "make it again with `fleetpulse train`"
@@ -85,10 +86,23 @@ def load(content: bytes, name: str, features: Sequence[str]) -> FittedModel:
         )
     if model.features != tuple(features):
         raise ModelError(f"The model file {name} was made for other features: {_RETRAIN}.")
+    _try(model, name)
     return model
 
 
+def _try(model: FittedModel, name: str) -> None:
+    """Score one ordinary row: a model that cannot is refused here, not in the middle of a batch."""
+    row = model.typical.reshape(1, -1)
+    try:
+        answers = np.append(model.probability(row), model.seconds.predict(row))
+    except Exception as problem:  # whatever a wrongly put together estimator makes of a row
+        raise ModelError(f"The model file {name} cannot score: {_RETRAIN}.") from problem
+    if row.shape[1] != len(model.features) or not np.isfinite(answers).all():
+        raise ModelError(f"The model file {name} cannot score: {_RETRAIN}.")
+
+
 def _contents(content: bytes, name: str) -> dict[str, Any]:
+    _refuse_bloated(content, name)
     try:
         unknown = set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED)
     except Exception as problem:  # whatever a hostile or torn file makes of the reader
@@ -109,6 +123,22 @@ def _contents(content: bytes, name: str) -> dict[str, Any]:
     if not isinstance(held, dict):
         raise ModelError(f"The model file {name} is not one of fleetpulse: {_RETRAIN}.")
     return held
+
+
+def _refuse_bloated(content: bytes, name: str) -> None:
+    """A small file that unpacks into gigabytes is not opened."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as file:
+            size_bytes = sum(entry.file_size for entry in file.infolist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as problem:
+        raise ModelError(
+            f"The model file {name} is not a skops file, or is damaged: {_RETRAIN}."
+        ) from problem
+    if size_bytes > _MOST_BYTES_UNPACKED:
+        raise ModelError(
+            f"The model file {name} would unpack into {size_bytes} bytes and was not opened:"
+            f" {_RETRAIN}."
+        )
 
 
 def _minor(version: str) -> str:

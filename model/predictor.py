@@ -6,7 +6,7 @@ small number, and feeds rows in the order in which they arrived.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +18,19 @@ from model import explain
 from model.features import FEATURES, HORIZON_S, REACH, Look, compute, kind_codes
 from model.files import FittedModel, load
 from model.history import Floats, History, Int64s
-from model.registry import Registry, open_registry
+from model.registry import ModelCard, Registry, open_registry
 
 _ASK_FOR_SECONDS = 0.5  # of the threshold: below it no time is expected
 CAUSES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """The models of all rules, ready for use."""
+
+    fitted: Mapping[str, FittedModel]
+    thresholds: Mapping[str, float]  # which probability means soon
+    version: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,20 +41,34 @@ class Scores:
     expected_s: Mapping[str, Floats]  # until the limit is reached; NaN where that is unlikely
     load_mean_60s: Floats  # NaN until 60 s, or all of them but one cadence, are known
     features: Mapping[str, Floats]  # by rule [n, F], for causes()
+    models: Models  # that scored them all
 
 
 class FleetPredictor:
     """Scores rows of many devices at once."""
 
-    def __init__(
-        self, models: Mapping[str, FittedModel], thresholds: Mapping[str, float], version: str
-    ) -> None:
-        self.version = version
-        self.thresholds = dict(thresholds)
-        self._models = dict(models)
+    def __init__(self, models: Models) -> None:
+        self._models = models
         self._history = History()
         # scikit-learn would start a thread per core for a handful of rows.
         self._threads = ThreadpoolController()
+
+    @property
+    def version(self) -> str:
+        """Which models these are."""
+        return self._models.version
+
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """Which probability means soon, by rule."""
+        return self._models.thresholds
+
+    def use(self, models: Models) -> None:
+        """Score with these from now on; what is remembered of the devices stays.
+
+        Not while another thread is in score().
+        """
+        self._models = models
 
     def score(
         self,
@@ -61,12 +84,12 @@ class FleetPredictor:
         values: [n, channels]; limits: by rule [n]. Rows are in the order of arrival.
         """
         look = Look(self._history.windows(slots, measured_at, values), _codes(kinds))
-        features = {rule: compute(look, rule, limits[rule]) for rule in self._models}
+        features = {rule: compute(look, rule, limits[rule]) for rule in self._models.fitted}
         quantities = {"heat": look.now("temperature_c"), "overload": look.load_mean(60)}
         needed = {"heat": "temperature_c", "overload": "load_pct"}
         probability, expected_s = {}, {}
         with self._threads.limit(limits=1, user_api="openmp"):
-            for rule, model in self._models.items():
+            for rule, model in self._models.fitted.items():
                 known = look.known & ~np.isnan(look.now(needed[rule]))
                 over = quantities[rule] >= limits[rule]
                 far = quantities[rule] < limits[rule] - REACH[rule]
@@ -80,6 +103,7 @@ class FleetPredictor:
             expected_s=expected_s,
             load_mean_60s=look.load_mean(60),
             features=features,
+            models=self._models,
         )
 
     def forget(self, slots: Int64s) -> None:
@@ -90,15 +114,15 @@ class FleetPredictor:
         """The reasons that weigh most for each of these rows' chances, in words with numbers."""
         with self._threads.limit(limits=1, user_api="openmp"):
             features = scores.features[rule][list(rows)]
-            return explain.causes(self._models[rule], rule, features, CAUSES)
+            return explain.causes(scores.models.fitted[rule], rule, features, CAUSES)
 
     def _seconds(
         self, rule: str, features: Floats, chance: Floats, over: NDArray[np.bool_]
     ) -> Floats:
         seconds = np.full(len(chance), np.nan)
-        likely = (chance >= _ASK_FOR_SECONDS * self.thresholds[rule]) & ~over
+        likely = (chance >= _ASK_FOR_SECONDS * self._models.thresholds[rule]) & ~over
         if likely.any():
-            expected = self._models[rule].seconds.predict(features[likely])
+            expected = self._models.fitted[rule].seconds.predict(features[likely])
             seconds[likely] = np.clip(expected, 1.0, HORIZON_S)
         seconds[over] = 0.0
         return seconds
@@ -124,18 +148,31 @@ def load_predictor(models: str | Registry | None = None) -> FleetPredictor:
     Raises ModelError.
     """
     registry = open_registry(models) if models is None or isinstance(models, str) else models
-    cards = registry.current()
+    return FleetPredictor(load_models(registry.current(), registry.read))
+
+
+def load_models(cards: Mapping[str, ModelCard], read: Callable[[ModelCard], bytes]) -> Models:
+    """The models of these cards, by rule, ready for use.
+
+    read: gives the file of a card, its digest checked. Raises ModelError.
+    """
     missing = [rule for rule in FEATURES if rule not in cards]
     if missing:
         raise ModelError(
             f"There is no model for {' and '.join(missing)}: make one with `fleetpulse train`."
         )
-    fitted = {}
-    for rule in FEATURES:
-        names = [feature.name for feature in FEATURES[rule]]
-        fitted[rule] = load(registry.read(cards[rule]), cards[rule].file, names)
-    return FleetPredictor(
-        fitted,
-        {rule: cards[rule].threshold for rule in FEATURES},
-        "+".join(dict.fromkeys(cards[rule].version for rule in FEATURES)),
+    return Models(
+        fitted={rule: _fitted(rule, cards[rule], read) for rule in FEATURES},
+        thresholds={rule: cards[rule].threshold for rule in FEATURES},
+        version="+".join(dict.fromkeys(cards[rule].version for rule in FEATURES)),
     )
+
+
+def _fitted(rule: str, card: ModelCard, read: Callable[[ModelCard], bytes]) -> FittedModel:
+    if card.horizon_s != HORIZON_S:
+        raise ModelError(
+            f"The model {card.name} {card.version} looks {card.horizon_s:g} s ahead, and"
+            f" {HORIZON_S:g} s are asked for: make it again with `fleetpulse train`."
+        )
+    names = [feature.name for feature in FEATURES[rule]]
+    return load(read(card), card.file, names)

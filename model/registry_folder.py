@@ -51,7 +51,7 @@ class FolderObjects:
         """Write a file that does not exist yet; False: it exists."""
         path = self._folder / key
         try:
-            with _written_beside(path, content) as written:
+            with written_beside(path, content) as written:
                 os.link(written, path)
         except FileExistsError:
             return False
@@ -63,7 +63,7 @@ class FolderObjects:
         """Write at once what has this tag (None: does not exist); False: it has another one."""
         path = self._folder / key
         try:
-            with _written_beside(path, content) as written, _locked(self._folder):
+            with written_beside(path, content) as written, locked(self._folder):
                 if (_tag(path.stat()) if path.exists() else None) != tag:
                     return False
                 os.replace(written, path)
@@ -132,7 +132,7 @@ class FolderRegistry(PublishedModels):
 
 
 @contextlib.contextmanager
-def _written_beside(path: Path, content: bytes) -> Iterator[Path]:
+def written_beside(path: Path, content: bytes) -> Iterator[Path]:
     """A file with this content next to `path`, safe on the disk; it is gone afterwards."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=".", dir=path.parent)
@@ -148,8 +148,8 @@ def _written_beside(path: Path, content: bytes) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """No other process promotes in this folder meanwhile."""
+def locked(folder: Path) -> Iterator[None]:
+    """No other process that asks for this lock changes the folder meanwhile."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
