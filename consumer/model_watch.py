@@ -105,7 +105,9 @@ class ModelWatch:
 
     def not_yet(self) -> None:
         """Say that the first look takes long."""
-        self._health.report(_PART, self._but(f"The models in {self._registry.place} are not read"))
+        self._health.report(
+            _PART, self._but(f"The models in {self._registry.place} are not read yet")
+        )
 
     def _renew(self) -> None:
         promotion = self._registry.promotion()
@@ -236,7 +238,7 @@ def follow(
     if url is None:
         return load_predictor()
     registry = open_registry(url, aws=aws)
-    last_good = LastGood(kept, registry.place)
+    last_good = LastGood(kept / "last-good", registry.place)
     first = fallback(last_good)
     watch = ModelWatch(registry, last_good, first, health=health, notices=notices)
     looked = threading.Event()
