@@ -44,7 +44,7 @@ class SqlRollups:
             return
         table = TABLES[resolution]
         self._database.make_room(table, (start for _, start in buckets))
-        worked_out = self._worked_out(resolution, set(buckets))
+        worked_out = self._worked_out(resolution, sorted(set(buckets)))
         names = [column.name for column in table.columns]
         new = self._database.insert(table).from_select(names, worked_out)
         with self._database.writes() as connection:
