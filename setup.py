@@ -10,7 +10,7 @@ from setuptools import setup
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "fleetpulse/__init__.py").read_text())[1]
 
-CORE = ["msgspec>=0.20", "rich>=14", "structlog>=25", "prometheus-client>=0.23"]
+CORE = ["msgspec>=0.20", "rich>=14", "prometheus-client>=0.23"]
 SQL = ["SQLAlchemy>=2.1", "alembic>=1.17", "psycopg[binary]>=3.2"]
 AWS = ["boto3>=1.40"]
 SCHEMA = ["confluent-kafka[json,schemaregistry]==2.16.0"]
@@ -69,6 +69,8 @@ setup(
         "fleetpulse",
         "fleetpulse.cli",
         "fleetpulse.stores",
+        "fleetpulse.stores.migrations",
+        "fleetpulse.stores.migrations.versions",
         "generators",
         "consumer",
         "consumer.stages",

@@ -261,6 +261,18 @@ class AgentSettings(KafkaSettings, OpsSettings):
         "FLEETPULSE_DEVICE_ID",
         "Name of this device. Default: the host's name.",
     )
+    api: str | None = setting(
+        None,
+        "FLEETPULSE_API",
+        "Address of a fleetpulse API, https://…, that the agent sends its readings to; Kafka's"
+        " address and secrets are then not needed.",
+    )
+    ingest_key: Secret | None = setting(
+        None,
+        "FLEETPULSE_INGEST_KEY",
+        "The device's own key for FLEETPULSE_API: `fleetpulse keys create NAME --scope ingest"
+        " --device ID`.",
+    )
     spool_bytes: Annotated[int, Meta(ge=64 * 1024)] = setting(
         64 * 1024 * 1024,
         "FLEETPULSE_SPOOL_BYTES",
@@ -442,6 +454,7 @@ def _read(
 _PAIRS = (
     ("cluster_key", "cluster_secret"),
     ("schema_username", "schema_password"),
+    ("api", "ingest_key"),
 )
 
 
