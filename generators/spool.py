@@ -168,6 +168,11 @@ class Spool:
         while self._handed and self._handed[0].acked:
             self._let_go(self._handed.popleft())
 
+    def give_up(self, seq: int) -> None:
+        """Nobody will ever take this reading, which was handed out: count it as dropped."""
+        self.ack(seq)
+        self.dropped += 1
+
     def rewind(self) -> None:
         """Hand out again, in order, everything that is not acknowledged."""
         for waiting in self._handed:

@@ -158,6 +158,19 @@ def test_only_what_was_handed_out_can_be_acknowledged(opened: Opener) -> None:
         spool.ack(2)
 
 
+def test_a_reading_that_is_given_up_is_counted_and_does_not_come_back(opened: Opener) -> None:
+    spool = opened()
+    fill(spool, 2)
+    first, _ = seqs(spool)
+    spool.give_up(first)
+    spool.settle()
+
+    again = opened()
+
+    assert seqs(again) == [2]
+    assert (again.depth, again.dropped) == (1, 1)
+
+
 def test_a_payload_of_two_lines_is_refused(opened: Opener) -> None:
     with pytest.raises(ValueError, match="one line"):
         opened().append(b"{\n}")
