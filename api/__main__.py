@@ -5,16 +5,20 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from flask import Flask
 
 from api.app import create_app
-from api.security import is_loopback
+from api.door import door_of
+from api.publish import KafkaPublisher
 from api.server import serve
 from fleetpulse.clock import SystemClock
 from fleetpulse.errors import FleetpulseError, SettingsError
+from fleetpulse.logs import configure
 from fleetpulse.settings import ApiSettings, load
 from fleetpulse.stores import open_store
+from fleetpulse.stores.protocols import Store
 from model.registry import open_registry
 
 
@@ -22,10 +26,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until stopped; the exit code."""
     try:
         settings = _settings(argv)
+        door_of(settings)
         # Whatever is wrong with the store is said here, once; the serving process opens its own.
-        open_store(settings.store_url).close()
+        opened_store(settings).close()
+        configure("api", settings)
         return serve(
-            lambda: application(settings),
+            lambda opened: application(settings, opened),
             settings.host,
             settings.port,
             greeting=f"Dashboard {address(settings)}/ and REST API {address(settings)}/docs\n",
@@ -35,14 +41,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2 if isinstance(problem, SettingsError) else 1
 
 
-def application(settings: ApiSettings) -> Flask:
-    """The application on the store and the models of these settings."""
+def application(settings: ApiSettings, opened: ExitStack, *, chat_url: str | None = None) -> Flask:
+    """The application on the store, the models and the broker of these settings.
+
+    opened: what must be closed at the end is put there.
+    """
+    store, publisher = opened_store(settings), KafkaPublisher(settings)
+    opened.callback(store.close)
+    opened.callback(publisher.close)
     return create_app(
-        open_store(settings.store_url),
-        open_registry(settings.models),
+        store,
+        open_registry(settings.models, aws=settings.aws),
         clock=SystemClock(),
         interval_s=settings.interval_s,
+        door=door_of(settings),
+        publisher=publisher,
+        retention=settings.retention,
+        chat_url=chat_url,
     )
+
+
+def opened_store(settings: ApiSettings) -> Store:
+    """The store of these settings."""
+    return open_store(settings.store_url, aws=settings.aws, retention=settings.retention)
 
 
 def address(settings: ApiSettings) -> str:
@@ -53,16 +74,10 @@ def address(settings: ApiSettings) -> str:
 
 def _settings(argv: Sequence[str] | None) -> ApiSettings:
     parser = argparse.ArgumentParser(prog="fleetpulse api", description=__doc__)
-    parser.add_argument("--host", help="loopback address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (default: 8000)")
     given = parser.parse_args(argv)
-    settings = load(ApiSettings, host=given.host, port=given.port)
-    if not is_loopback(settings.host):
-        raise SettingsError(
-            f"FLEETPULSE_HOST is {settings.host}, which other machines can reach: the API has no"
-            " keys yet and listens on 127.0.0.1 only."
-        )
-    return settings
+    return load(ApiSettings, host=given.host, port=given.port)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, render_template
@@ -11,21 +11,37 @@ from flask_restx import Api
 import fleetpulse
 from api import errors, parts, security
 from api.dashboard import dashboard
+from api.door import Door
+from api.login import login
+from api.publish import Publisher
 from api.resources.alerts import alerts
 from api.resources.devices import devices
 from api.resources.events import events
 from api.resources.fleet import fleet
 from api.resources.health import health
+from api.resources.ingest import ingest
 from api.resources.models import models
 from api.resources.predictions import predictions
 from api.resources.readings import readings
 from api.resources.rules import rules
 from fleetpulse.clock import Clock
+from fleetpulse.settings import Retention
 from fleetpulse.stores.protocols import Store
 from model.registry import Registry
 
-NAMESPACES = (fleet, devices, readings, predictions, rules, alerts, events, models, health)
+NAMESPACES = (fleet, devices, readings, predictions, rules, alerts, events, ingest, models, health)
 LARGEST_BODY_BYTES = 64 * 1024
+LOCAL_DOOR = Door()
+DEFAULT_RETENTION = Retention()
+AUTHORIZATIONS = {
+    "key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "A key, fp_…; `fleetpulse keys create` makes one. Not needed on the machine"
+        " that the API runs on.",
+    }
+}
 
 
 def create_app(
@@ -34,13 +50,17 @@ def create_app(
     *,
     clock: Clock,
     interval_s: float,
-    allowed_hosts: Collection[str] = (),
+    door: Door = LOCAL_DOOR,
+    publisher: Publisher,
+    retention: Retention = DEFAULT_RETENTION,
     chat_url: str | None = None,
 ) -> Flask:
     """The application.
 
     interval_s: how often devices send; one that is silent for six intervals is unknown.
-    allowed_hosts: names that it answers to besides loopback ones.
+    door: where it listens and whom it answers; the default is this machine only.
+    publisher: where readings go that come over HTTP.
+    retention: how long each resolution is kept, so that `auto` asks for none that is gone.
     chat_url: where the local chat page is, for a link on the dashboard.
     """
     app = Flask("api", static_folder=None)
@@ -57,12 +77,15 @@ def create_app(
             clock=clock,
             interval_s=interval_s,
             chat_url=chat_url,
+            publisher=publisher,
+            retention=retention,
         ),
     )
-    security.guard(app, allowed_hosts)
+    security.guard(app, door)
     errors.handle_errors(app)
     # Before the API: Flask-RESTX claims "/" too, and the first one to ask for it has it.
     app.register_blueprint(dashboard())
+    app.register_blueprint(login())
     _mount_api(app)
     return app
 
@@ -82,6 +105,8 @@ def _mount_api(app: Flask) -> None:
         description="Readings, predictions and alerts of a fleet of PCs and Raspberry Pis."
         " Times are Unix milliseconds, UTC; a channel that a machine lacks is null, never 0.",
         doc="/docs",
+        authorizations=AUTHORIZATIONS,
+        security="key",
     )
     # Our own page: Flask-RESTX's has its script within the HTML, which our content policy forbids.
     api.documentation(lambda: render_template("docs.html"))

@@ -23,6 +23,11 @@ PROBLEM = Model(
         "status": fields.Integer(description="HTTP status", example=404, required=True),
         "detail": words("What is wrong, and what to do", "There is no device called 'pi-cellar'."),
         "instance": words("The path that was asked", "/api/v1/devices/pi-cellar"),
+        "errors": fields.List(
+            fields.Raw,
+            description="The first wrong readings of a body: index, cause and detail",
+            example=[{"index": 3, "cause": "missing-field", "detail": "kind is required"}],
+        ),
         "parameter": fields.String(
             description="The wrong parameter, if it was one", example="limit"
         ),
@@ -31,7 +36,9 @@ PROBLEM = Model(
 
 _ALWAYS = {
     400: "A parameter is wrong; detail and parameter say which",
-    403: "The request names another host or comes from another site's page",
+    401: "A key is needed, or the one that came opens nothing",
+    403: "The key may not do this; or the request names another host, or is of another site's page",
+    429: "Too many requests with this key, or from this address; see Retry-After",
     500: "A bug; the server's log says what happened",
     503: "The store does not answer, or asks for time (then with Retry-After)",
 }
@@ -51,20 +58,24 @@ def documented(
     says: str,
     *,
     parameters: Sequence[Parameter] = (),
+    status: int = 200,
     problems: dict[int, str] | None = None,
     more_answers: dict[int, tuple[str, Model]] | None = None,
 ) -> Callable[[Method], Method]:
-    """A decorator that writes down a method: what 200 carries and says, and every problem."""
-    responses: dict[int, tuple[str, Model]] = {200: (says, answer)}
-    for status, why in (_ALWAYS | (problems or {})).items():
-        responses[status] = (why, PROBLEM)
-    responses |= more_answers or {}
+    """A decorator that writes down a method: its answer when all is well, and every problem."""
+    responses: dict[int, tuple[str, Model]] = {status: (says, answer)}
+    responses |= problem_answers(problems) | (more_answers or {})
     note: Callable[[Method], Method] = namespace.doc(
         params={parameter.name: parameter.documented() for parameter in parameters},
         responses=responses,
         produces=["application/json", PROBLEM_TYPE],
     )
     return note
+
+
+def problem_answers(problems: dict[int, str] | None = None) -> dict[int, tuple[str, Model]]:
+    """What any route may answer when it does not do what was asked."""
+    return {code: (why, PROBLEM) for code, why in (_ALWAYS | (problems or {})).items()}
 
 
 def with_models(namespace: Namespace, *models: Model) -> Namespace:

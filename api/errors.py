@@ -7,18 +7,19 @@ sends all of them here.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
 from flask import Flask, Response, request
-from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException, UnprocessableEntity
 
 from fleetpulse import errors
 
 PROBLEM_TYPE = "application/problem+json"
+BROKER_RETRY_S = 5
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +68,14 @@ class InvalidParameter(BadRequest):
         self.parameter = parameter
 
 
+class InvalidReadings(UnprocessableEntity):
+    """Readings of a body can never be stored; `faults` are the first ones."""
+
+    def __init__(self, count: int, faults: Sequence[Mapping[str, object]]) -> None:
+        super().__init__(f"{count} of the readings can never be stored; none was taken.")
+        self.faults = faults
+
+
 def handle_errors(app: Flask) -> None:
     """Have every error of `app` answered as a problem document."""
     for kind in PROBLEMS:
@@ -80,9 +89,17 @@ def _known(error: errors.FleetpulseError) -> Response:
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.warning("%s: %s path=%s", problem.title, error, request.path)
     answer = _answer(problem.status, f"urn:fleetpulse:{problem.code}", problem.title, str(error))
-    if isinstance(error, errors.StoreBusy):
-        answer.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    wait_s = retry_after_s(error)
+    if wait_s is not None:
+        answer.headers["Retry-After"] = str(wait_s)
     return answer
+
+
+def retry_after_s(error: errors.FleetpulseError) -> int | None:
+    """After how many seconds the same request may work; None: nobody knows."""
+    if isinstance(error, errors.StoreBusy):
+        return max(1, round(error.retry_after_s))
+    return BROKER_RETRY_S if isinstance(error, errors.BrokerError) else None
 
 
 def _http(error: HTTPException) -> Response:
@@ -94,6 +111,14 @@ def _http(error: HTTPException) -> Response:
             "A parameter is wrong",
             error.description or "",
             parameter=error.parameter,
+        )
+    elif isinstance(error, InvalidReadings):
+        answer = _answer(
+            status,
+            "urn:fleetpulse:invalid-readings",
+            "Not readings",
+            error.description or "",
+            errors=error.faults,
         )
     else:
         answer = _answer(status, "about:blank", status.phrase, error.description or status.phrase)

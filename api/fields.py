@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from flask_restx import fields
@@ -63,6 +64,13 @@ def flag(what: str, example: bool) -> fields.Raw:
 def texts(what: str, example: list[str]) -> fields.Raw:
     """A field for a list of texts."""
     return fields.List(fields.String, description=what, example=example, required=True)
+
+
+def optional(field: fields.Raw) -> fields.Raw:
+    """The same field, of something that may lack it."""
+    made = copy.copy(field)
+    made.required = False
+    return made
 
 
 def channel_fields() -> dict[str, fields.Raw]:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
+from api.publish import Publisher
 from fleetpulse import presence
 from fleetpulse.clock import Clock
+from fleetpulse.settings import Retention
 from fleetpulse.stores.protocols import Store
 from model.registry import Registry
 
@@ -21,6 +23,8 @@ class Parts:
     clock: Clock
     interval_s: float  # how often devices are expected to send
     chat_url: str | None
+    publisher: Publisher
+    retention: Retention
 
     @property
     def stale_after_ms(self) -> int:

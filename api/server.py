@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
@@ -20,11 +21,16 @@ WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Any]
 
 
 def serve(
-    make_application: Callable[[], WsgiApplication], host: str, port: int, *, greeting: str = ""
+    make_application: Callable[[ExitStack], WsgiApplication],
+    host: str,
+    port: int,
+    *,
+    greeting: str = "",
 ) -> int:
     """Serve until SIGINT or SIGTERM; the exit code.
 
-    make_application: called in the process that serves, so that connections made in it are its own.
+    make_application: called in the process that serves, so that connections made in it are its own;
+    what it puts on the stack is closed when that process ends.
     greeting: printed once the port is ours. Raises StartError if the port cannot be had.
     """
     listener = listen(host, port)
@@ -60,9 +66,10 @@ class Server(BaseApplication):
     """Gunicorn, set up here rather than by a configuration file."""
 
     def __init__(
-        self, make_application: Callable[[], WsgiApplication], listener: socket.socket
+        self, make_application: Callable[[ExitStack], WsgiApplication], listener: socket.socket
     ) -> None:
         self._make_application = make_application
+        self._opened = ExitStack()
         self._descriptor = listener.detach()  # gunicorn closes it
         super().__init__()
 
@@ -74,12 +81,17 @@ class Server(BaseApplication):
             "threads": THREADS,
             "graceful_timeout": STOP_WITHIN_S,
             "loglevel": "warning",
+            "worker_exit": self._close,
+            "forwarded_allow_ips": "",  # X-Forwarded-Proto is believed from nobody
             "control_socket_disable": True,  # it would be a file in the working directory
         }.items():
             self.cfg.set(name, value)
 
     def load(self) -> WsgiApplication:
         try:
-            return self._make_application()
+            return self._make_application(self._opened)
         except FleetpulseError as problem:
             raise AppImportError(str(problem)) from problem  # printed, and the end of the server
+
+    def _close(self, _server: object, _worker: object) -> None:
+        self._opened.close()

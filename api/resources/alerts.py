@@ -7,6 +7,7 @@ from flask import Response
 from flask_restx import Model, Namespace, Resource
 
 from api import pages, query
+from api.callers import only_device
 from api.documented import documented, page_model, with_models
 from api.fields import count, moment, number, texts, words
 from api.parts import store
@@ -60,7 +61,7 @@ class Alerts(Resource):
         """Episodes, newest first by the moment they began"""
         asked = query.asked(*PARAMETERS)
         found = store().alerts.page(
-            device_id=asked["device_id"],
+            device_id=only_device(asked["device_id"]),
             open_only=asked["open"],
             since=asked["since"],
             until=asked["until"],

@@ -8,7 +8,7 @@ from flask import Response
 from flask_restx import Model, Namespace, Resource, fields
 
 from api import pages, query
-from api.devices_known import known_device
+from api.devices_known import devices_page, known_device
 from api.documented import DEVICE_IN_PATH, UNKNOWN_DEVICE, documented, page_model, with_models
 from api.fields import MaybeNested, count, moment, number, texts, words
 from api.parts import now_ms, parts, store
@@ -89,10 +89,8 @@ class Devices(Resource):
     def get(self) -> Response:
         """Every device by name: status, newest reading, open alerts"""
         asked = query.asked(*PARAMETERS)
-        found = store().devices.page(
-            after=pages.place(asked["cursor"], "devices", str), limit=asked["limit"] + 1
-        )
-        views = views_with_rejected(list(found))
+        found = devices_page(pages.place(asked["cursor"], "devices", str), asked["limit"] + 1)
+        views = views_with_rejected(found)
         return pages.page(
             views,
             asked["limit"],
@@ -117,10 +115,9 @@ class OneDevice(Resource):
 
 def views_with_rejected(found: list[Device]) -> list[dict[str, Any]]:
     """Devices as the API shows them, with their impossible values of the last day."""
-    now, readings = now_ms(), store().readings
+    now = now_ms()
     alerts = {device.device_id: every_open_alert(store(), device.device_id) for device in found}
     views = views_of(store(), found, alerts, now_ms=now, stale_after_ms=parts().stale_after_ms)
-    return [
-        view | {"rejected_24h": readings.rejected_since(view["device_id"], now - DAY_MS)}
-        for view in views
-    ]
+    names = [device.device_id for device in found]
+    rejected = store().readings.rejected_since(names, now - DAY_MS)
+    return [view | {"rejected_24h": rejected.get(view["device_id"], 0)} for view in views]

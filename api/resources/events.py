@@ -7,6 +7,7 @@ from flask import Response
 from flask_restx import Model, Namespace, Resource
 
 from api import pages, query
+from api.callers import only_device
 from api.documented import documented, page_model, with_models
 from api.fields import count, moment, number, texts, words
 from api.parts import store
@@ -52,7 +53,7 @@ class Events(Resource):
         """Every change of state, newest first"""
         asked = query.asked(*PARAMETERS)
         found = store().alerts.events_page(
-            device_id=asked["device_id"],
+            device_id=only_device(asked["device_id"]),
             since=asked["since"],
             until=asked["until"],
             before=pages.place(asked["cursor"], "events", tuple[pages.Whole, str]),

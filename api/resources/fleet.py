@@ -8,10 +8,12 @@ from flask import Response
 from flask_restx import Model, Namespace, Resource, fields
 
 from api import pages, query
+from api.callers import only_device
+from api.devices_known import devices_shown
 from api.documented import documented, with_models
 from api.fields import count, moment, number, words
 from api.parts import now_ms, parts, store
-from api.presence import by_device, every_device, every_open_alert, views_of, worst_first
+from api.presence import by_device, every_open_alert, views_of, worst_first
 from api.resources.devices import OPEN_ALERT, PRESENCE
 from api.resources.readings import READING
 from fleetpulse.alerts import Status
@@ -67,8 +69,8 @@ class Fleet(Resource):
         stale_after_ms = parts().stale_after_ms
         views = views_of(
             store(),
-            every_device(store()),
-            by_device(every_open_alert(store())),
+            devices_shown(),
+            by_device(every_open_alert(store(), only_device())),
             now_ms=now,
             stale_after_ms=stale_after_ms,
         )

@@ -9,7 +9,8 @@ from flask import Response
 from flask_restx import Model, Namespace, Resource, fields
 
 from api import pages
-from api.documented import documented, with_models
+from api.documented import documented, problem_answers, with_models
+from api.errors import PROBLEM_TYPE
 from api.fields import flag, words
 from api.metrics import METRICS_TYPE, metrics_text
 from api.parts import now_ms, parts, store
@@ -45,6 +46,7 @@ health = with_models(
 class Healthz(Resource):
     """Is this process up?"""
 
+    @health.doc(security=[])
     @documented(health, HEALTH, "The process answers")
     def get(self) -> Response:
         """Whether this process is up"""
@@ -76,7 +78,10 @@ class Readyz(Resource):
 class Metrics(Resource):
     """Numbers for Prometheus."""
 
-    @health.doc(produces=[METRICS_TYPE], responses={200: "Numbers in Prometheus' text format"})
+    @health.doc(
+        produces=[METRICS_TYPE, PROBLEM_TYPE],
+        responses={200: "Numbers in Prometheus' text format", **problem_answers()},
+    )
     def get(self) -> Response:
         """Devices by status, open alerts and heartbeats, for Prometheus"""
         return Response(metrics_text(parts()), content_type=METRICS_TYPE)

@@ -17,7 +17,7 @@ from fleetpulse.alerts import State, Status
 from fleetpulse.clock import SystemClock
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.telemetry import CHANNEL_NAMES
-from tests.unit.api.builders import CARD, FakeRegistry, save_event, save_reading
+from tests.unit.api.builders import CARD, FakePublisher, FakeRegistry, save_event, save_reading
 
 pytestmark = pytest.mark.integration
 
@@ -66,7 +66,12 @@ class Site:
 
     def __init__(self, store: MemoryStore) -> None:
         self._app = create_app(
-            store, FakeRegistry([CARD]), clock=SystemClock(), interval_s=5.0, chat_url="/chat"
+            store,
+            FakeRegistry([CARD]),
+            clock=SystemClock(),
+            interval_s=5.0,
+            chat_url="/chat",
+            publisher=FakePublisher(),
         )
         self._server: BaseWSGIServer
         self._port = 0

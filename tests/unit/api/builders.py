@@ -8,8 +8,10 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
+from api.publish import Record
 from fleetpulse.alerts import AlertEvent, Severity, State, Status, event_id
 from fleetpulse.clock import ManualClock
+from fleetpulse.errors import BrokerError
 from fleetpulse.stores.protocols import Device, Rows, Scored, Store
 from fleetpulse.telemetry import CHANNEL_NAMES
 from model.registry import ModelCard, Source
@@ -54,6 +56,22 @@ class FakeRegistry:
 
     def read(self, card: ModelCard) -> bytes:
         return b""
+
+
+class FakePublisher:
+    """Keeps what is published; fails while it is told to be down."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.is_down = False
+
+    def publish(self, records: Sequence[Record]) -> None:
+        if self.is_down:
+            raise BrokerError("Kafka is away.")
+        self.records += records
+
+    def close(self) -> None:
+        """There is nothing to give back."""
 
 
 def save_reading(

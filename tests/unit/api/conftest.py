@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from api import create_app
 from fleetpulse.clock import ManualClock
 from fleetpulse.stores.memory import MemoryStore
-from tests.unit.api.builders import CARD, FakeRegistry
+from tests.unit.api.builders import CARD, FakePublisher, FakeRegistry
 
 
 @pytest.fixture
@@ -23,8 +23,13 @@ def store() -> MemoryStore:
 
 
 @pytest.fixture
-def app(store: MemoryStore, clock: ManualClock) -> Flask:
-    return create_app(store, FakeRegistry([CARD]), clock=clock, interval_s=5.0)
+def publisher() -> FakePublisher:
+    return FakePublisher()
+
+
+@pytest.fixture
+def app(store: MemoryStore, clock: ManualClock, publisher: FakePublisher) -> Flask:
+    return create_app(store, FakeRegistry([CARD]), clock=clock, interval_s=5.0, publisher=publisher)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import api.dashboard
 from api import create_app
 from fleetpulse.clock import ManualClock
 from fleetpulse.stores.memory import MemoryStore
-from tests.unit.api.builders import FakeRegistry
+from tests.unit.api.builders import FakePublisher, FakeRegistry
 
 STATIC = Path(api.dashboard.__file__).parent / "static"
 
@@ -46,7 +46,12 @@ def test_no_script_writes_html_or_asks_another_server() -> None:
 
 def test_the_chat_is_linked_only_where_there_is_one(client: FlaskClient) -> None:
     app = create_app(
-        MemoryStore(), FakeRegistry([]), clock=ManualClock(), interval_s=5.0, chat_url="/chat"
+        MemoryStore(),
+        FakeRegistry([]),
+        clock=ManualClock(),
+        interval_s=5.0,
+        chat_url="/chat",
+        publisher=FakePublisher(),
     )
 
     assert "Chat" not in client.get("/").text

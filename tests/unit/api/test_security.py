@@ -6,9 +6,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from api import create_app
+from api.door import Door
 from fleetpulse.clock import ManualClock
 from fleetpulse.stores.memory import MemoryStore
-from tests.unit.api.builders import FakeRegistry, save_reading
+from tests.unit.api.builders import FakePublisher, FakeRegistry, save_reading
 
 RULES = "/api/v1/devices/pi-1/rules"
 CHANGE = {"rule": "heat", "limit": 75}
@@ -50,8 +51,14 @@ def test_another_host_name_is_refused_everywhere(client: FlaskClient, host: str,
 
 
 def test_a_host_that_was_allowed_is_answered(store: MemoryStore) -> None:
+    door = Door(allowed_hosts=frozenset({"fleet.lan"}))
     app = create_app(
-        store, FakeRegistry([]), clock=ManualClock(), interval_s=5.0, allowed_hosts=["fleet.lan"]
+        store,
+        FakeRegistry([]),
+        clock=ManualClock(),
+        interval_s=5.0,
+        door=door,
+        publisher=FakePublisher(),
     )
 
     assert app.test_client().get("/healthz", headers={"Host": "fleet.lan:80"}).status_code == 200

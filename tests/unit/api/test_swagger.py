@@ -23,7 +23,15 @@ from fleetpulse.clock import ManualClock
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Heartbeat
 from fleetpulse.telemetry import CHANNELS
-from tests.unit.api.builders import CARD, NOON, FakeRegistry, document, save_event, save_reading
+from tests.unit.api.builders import (
+    CARD,
+    NOON,
+    FakePublisher,
+    FakeRegistry,
+    document,
+    save_event,
+    save_reading,
+)
 
 
 @pytest.fixture
@@ -32,7 +40,7 @@ def swagger(client: FlaskClient) -> Any:
 
 
 def test_swagger_lists_every_route(app: Flask, swagger: Any) -> None:
-    for_people = ("/static/", "/swaggerui/", "/docs", "/swagger.json", "/devices/")
+    for_people = ("/static/", "/swaggerui/", "/docs", "/swagger.json", "/devices/", "/log")
     routes = {
         re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         for rule in app.url_map.iter_rules()
@@ -104,7 +112,13 @@ def a_filled_app() -> Flask:
     store.devices.clock_ahead("late", "pc", 600_000, 1)
     save_event(store, state=State.SOON)
     store.heartbeats.beat(Heartbeat(process="consumer", at=NOON))
-    return create_app(store, FakeRegistry([CARD]), clock=ManualClock(), interval_s=5.0)
+    return create_app(
+        store,
+        FakeRegistry([CARD]),
+        clock=ManualClock(),
+        interval_s=5.0,
+        publisher=FakePublisher(),
+    )
 
 
 schema = schemathesis.openapi.from_wsgi("/swagger.json", a_filled_app())

@@ -1,0 +1,107 @@
+"""Readings that came over HTTP go to Kafka, and are answered for once the broker has them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from fleetpulse.errors import BrokerError, SettingsError
+from fleetpulse.kafka import client_config, producer
+from fleetpulse.settings import KafkaSettings
+
+ACK_WITHIN_S = 8.0
+_POLL_S = 0.1
+_LIMITS = {
+    # librdkafka gives up before we do: what we say has failed is on its way no more.
+    "message.timeout.ms": round(1000 * (ACK_WITHIN_S - 1)),
+    "queue.buffering.max.kbytes": 64 * 1024,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What goes to the broker."""
+
+    topic: str
+    key: str
+    value: bytes
+
+
+class Publisher(Protocol):
+    """Where readings go."""
+
+    def publish(self, records: Sequence[Record]) -> None:
+        """Return once all of them are safe. Raises BrokerError; then some may be."""
+
+    def close(self) -> None:
+        """Give back the connection."""
+
+
+class KafkaPublisher:
+    """Kafka, by one producer for all requests, made when the first one comes."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._config: dict[str, Any] = {}
+        self._producer: Producer | None = None
+
+    def publish(self, records: Sequence[Record]) -> None:
+        client, acks = self._client(), _Acks(len(records))
+        try:
+            for record in records:
+                client.produce(record.topic, record.value, record.key, on_delivery=acks.take)
+        except (BufferError, KafkaException) as problem:
+            raise BrokerError("Kafka does not take more readings just now.") from problem
+        acks.wait(client)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._producer is not None:
+                self._producer.flush(1)
+                self._producer = None
+
+    def _client(self) -> Producer:
+        """The producer; a new one when the broker is another: `fleetpulse up` was started anew."""
+        with self._lock:
+            config = _config_of(self._settings)
+            if self._producer is None or config != self._config:
+                self._producer, self._config = producer(config, **_LIMITS), config
+            return self._producer
+
+
+class _Acks:
+    """What the broker has said of the records of one request."""
+
+    def __init__(self, wanted: int) -> None:
+        self._lock = threading.Lock()
+        self._missing = wanted
+        self._failure: KafkaError | None = None
+
+    def take(self, error: KafkaError | None, _: Message) -> None:
+        """One more is answered for; called by whichever request polls."""
+        with self._lock:
+            self._missing -= 1
+            self._failure = self._failure or error
+
+    def wait(self, client: Producer) -> None:
+        """Return when all are acknowledged. Raises BrokerError."""
+        until = time.monotonic() + ACK_WITHIN_S
+        while self._missing and time.monotonic() < until:
+            client.poll(_POLL_S)
+        if self._missing:
+            raise BrokerError(f"Kafka did not acknowledge the readings within {ACK_WITHIN_S:g} s.")
+        if self._failure is not None:
+            raise BrokerError(f"Kafka did not take the readings ({self._failure.name()}).")
+
+
+def _config_of(settings: KafkaSettings) -> dict[str, Any]:
+    try:
+        return client_config(settings)
+    except SettingsError as problem:
+        raise BrokerError(str(problem)) from problem

@@ -1,0 +1,230 @@
+"""Every route x every kind of key: who gets in, and who does not.
+
+The tables below are written by hand, and not made from the product's own: a route that is added,
+opened or narrowed changes nothing here until somebody says that it should.
+"""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from api import create_app
+from api.access import NEEDS
+from api.door import Door
+from fleetpulse.clock import ManualClock
+from fleetpulse.keys import Purpose, make_key
+from fleetpulse.stores.memory import MemoryStore
+from fleetpulse.stores.protocols import Heartbeat, Scope
+from tests.unit.api.builders import CARD, NOON, FakePublisher, FakeRegistry, save_reading
+
+HOST = {"Host": "fleet.lan"}
+# Who asks, as columns of the table below; a and b are devices.
+CALLERS = (
+    "none", "wrong", "revoked", "expired", "link", "session-as-key",
+    "read", "act", "admin", "read-a", "act-a", "ingest-a", "ingest-b",
+)  # fmt: skip
+EVERYBODY = [200] * len(CALLERS)
+OPEN_FOR = {
+    #          none wrong revo expi link sess read  act admin re-a ac-a in-a in-b
+    "page":    [302, 401, 401, 401, 401, 401, 200, 200, 200, 200, 200, 403, 403],
+    "shared":  [401, 401, 401, 401, 401, 401, 200, 200, 200, 200, 200, 403, 403],
+    "fleet":   [401, 401, 401, 401, 401, 401, 200, 200, 200, 403, 403, 403, 403],
+    "of a":    [401, 401, 401, 401, 401, 401, 200, 200, 200, 200, 200, 403, 403],
+    "of b":    [401, 401, 401, 401, 401, 401, 200, 200, 200, 403, 403, 403, 403],
+    "act a":   [401, 401, 401, 401, 401, 401, 403, 200, 200, 403, 200, 403, 403],
+    "act b":   [401, 401, 401, 401, 401, 401, 403, 200, 200, 403, 403, 403, 403],
+    "send a":  [401, 401, 401, 401, 401, 401, 403, 403, 202, 403, 403, 202, 403],
+    "send b":  [401, 401, 401, 401, 401, 401, 403, 403, 202, 403, 403, 403, 202],
+    "open":    EVERYBODY,
+    "login":   [401] * len(CALLERS),  # what is sent is no key
+}  # fmt: skip
+
+CHANGE = {"rule": "heat", "limit": 75}
+# (rule of the url_map, method) -> what is asked: (path, body, which row)
+ROUTES: dict[tuple[str, str], list[tuple[str, object, str]]] = {
+    ("/", "GET"): [("/", None, "page")],
+    ("/devices/<device_id>", "GET"): [("/devices/a", None, "page"), ("/devices/b", None, "page")],
+    ("/docs", "GET"): [("/docs", None, "page")],
+    ("/swagger.json", "GET"): [("/swagger.json", None, "shared")],
+    ("/static/<path:filename>", "GET"): [("/static/style.css", None, "open")],
+    ("/static/charts/<name>", "GET"): [("/static/charts/uPlot.min.css", None, "open")],
+    ("/swaggerui/<path:filename>", "GET"): [("/swaggerui/swagger-ui.css", None, "open")],
+    ("/login", "GET"): [("/login", None, "open"), ("/login?code=x", None, "open")],
+    ("/login", "POST"): [("/login", {"key": "x"}, "login"), ("/login", {"code": "x"}, "login")],
+    ("/logout", "POST"): [("/logout", {}, "open")],
+    ("/healthz", "GET"): [("/healthz", None, "open")],
+    ("/readyz", "GET"): [("/readyz", None, "shared")],
+    ("/metrics", "GET"): [("/metrics", None, "fleet")],
+    ("/api/v1/fleet", "GET"): [("/api/v1/fleet", None, "shared")],
+    ("/api/v1/devices", "GET"): [("/api/v1/devices", None, "shared")],
+    ("/api/v1/devices/<string:device_id>", "GET"): [
+        ("/api/v1/devices/a", None, "of a"),
+        ("/api/v1/devices/b", None, "of b"),
+    ],
+    ("/api/v1/devices/<string:device_id>/readings", "GET"): [
+        ("/api/v1/devices/a/readings", None, "of a"),
+        ("/api/v1/devices/b/readings", None, "of b"),
+        ("/api/v1/devices/a/readings?resolution=auto", None, "of a"),
+        ("/api/v1/devices/b/readings?resolution=auto", None, "of b"),
+    ],
+    ("/api/v1/devices/<string:device_id>/predictions", "GET"): [
+        ("/api/v1/devices/a/predictions", None, "of a"),
+        ("/api/v1/devices/b/predictions", None, "of b"),
+    ],
+    ("/api/v1/devices/<string:device_id>/rules", "GET"): [
+        ("/api/v1/devices/a/rules", None, "of a"),
+        ("/api/v1/devices/b/rules", None, "of b"),
+    ],
+    ("/api/v1/devices/<string:device_id>/rules", "PUT"): [
+        ("/api/v1/devices/a/rules", CHANGE, "act a"),
+        ("/api/v1/devices/b/rules", CHANGE, "act b"),
+    ],
+    ("/api/v1/alerts", "GET"): [
+        ("/api/v1/alerts", None, "shared"),
+        ("/api/v1/alerts?device_id=a", None, "of a"),
+        ("/api/v1/alerts?device_id=b", None, "of b"),
+    ],
+    ("/api/v1/events", "GET"): [
+        ("/api/v1/events", None, "shared"),
+        ("/api/v1/events?device_id=a", None, "of a"),
+        ("/api/v1/events?device_id=b", None, "of b"),
+    ],
+    ("/api/v1/models", "GET"): [("/api/v1/models", None, "shared")],
+    ("/api/v1/readings", "POST"): [
+        ("/api/v1/readings", [{"device_id": "a", "kind": "pc", "measured_at": NOON}], "send a"),
+        ("/api/v1/readings", [{"device_id": "b", "kind": "pc", "measured_at": NOON}], "send b"),
+    ],
+}
+CASES = [
+    pytest.param(method, path, body, caller, OPEN_FOR[row][column], id=f"{method} {path} {caller}")
+    for (_, method), asked in ROUTES.items()
+    for path, body, row in asked
+    for column, caller in enumerate(CALLERS)
+]
+
+
+def a_store() -> MemoryStore:
+    """Two devices and a consumer that lives."""
+    store = MemoryStore()
+    save_reading(store, "a", kind="pc")
+    save_reading(store, "b", kind="pc")
+    store.heartbeats.beat(Heartbeat(process="consumer", at=NOON))
+    return store
+
+
+def an_app(store: MemoryStore, door: Door) -> Flask:
+    return create_app(
+        store,
+        FakeRegistry([CARD]),
+        clock=ManualClock(),
+        interval_s=5.0,
+        door=door,
+        publisher=FakePublisher(),
+    )
+
+
+STORE = a_store()
+LOCKED = an_app(STORE, Door(host="192.168.1.5", allowed_hosts=frozenset({"fleet.lan"})))
+
+
+def headers_of(caller: str, store: MemoryStore = STORE) -> dict[str, str]:
+    """What that caller sends."""
+    if caller == "none":
+        return dict(HOST)
+    name, _, device_id = caller.partition("-")
+    scope = Scope(name) if name in set(Scope) else Scope.ADMIN
+    purposes = {"link": Purpose.LINK, "session-as-key": Purpose.SESSION}
+    key, text = make_key(
+        caller,
+        [scope],
+        now_ms=NOON - 2000,
+        device_id=device_id if name in set(Scope) and device_id else None,
+        expires_at=NOON - 1000 if caller == "expired" else None,
+        purpose=purposes.get(caller, Purpose.KEY),
+    )
+    if caller != "wrong":
+        store.keys.put(key)
+    if caller == "revoked":
+        store.keys.revoke(key.key_id, NOON - 1000)
+    return HOST | {"Authorization": f"Bearer {text}"}
+
+
+def every_route(app: Flask) -> set[tuple[str, str]]:
+    """Every (rule, method) of an application, but HEAD and OPTIONS, which follow the others."""
+    return {
+        (rule.rule, method)
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+
+@pytest.fixture
+def client() -> FlaskClient:
+    return LOCKED.test_client()
+
+
+def test_every_route_is_in_the_matrix_and_says_what_it_needs() -> None:
+    declared = {(rule, method) for rule, methods in NEEDS.items() for method in methods}
+
+    assert every_route(LOCKED) == set(ROUTES)
+    assert declared == set(ROUTES)
+
+
+@pytest.mark.parametrize(("method", "path", "body", "caller", "status"), CASES)
+def test_nobody_gets_further_than_the_key_says(
+    client: FlaskClient, method: str, path: str, body: object, caller: str, status: int
+) -> None:
+    with client.open(path, method=method, json=body, headers=headers_of(caller)) as answer:
+        assert answer.status_code == status
+
+
+@pytest.mark.parametrize("other", ["HEAD", "OPTIONS"])
+@pytest.mark.parametrize(
+    ("path", "caller", "status"),
+    [
+        pytest.param(path, caller, OPEN_FOR[row][column], id=f"{path} {caller}")
+        for (_, method), asked in ROUTES.items()
+        for path, _, row in asked
+        for column, caller in enumerate(CALLERS)
+        if method == "GET" and "device_id=" not in path
+    ],
+)
+def test_other_methods_of_a_page_get_no_further_than_reading_it(
+    client: FlaskClient, other: str, path: str, caller: str, status: int
+) -> None:
+    with client.open(path, method=other, headers=headers_of(caller)) as answer:
+        assert answer.status_code == status
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_a_path_that_does_not_exist_is_told_to_nobody_without_a_key(
+    client: FlaskClient, caller: str
+) -> None:
+    answer = client.get("/api/v1/nowhere", headers=headers_of(caller))
+
+    known = CALLERS.index(caller) >= CALLERS.index("read")
+    assert answer.status_code == (404 if known else 401)
+
+
+def test_a_route_that_says_nowhere_what_it_needs_is_refused_to_everybody() -> None:
+    app = an_app(MemoryStore(), Door())
+    app.add_url_rule("/forgotten", "forgotten", lambda: "secret")
+
+    answer = app.test_client().get("/forgotten", headers={"Host": "localhost"})
+
+    assert answer.status_code == 403
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize(("method", "path", "body", "caller", "status"), CASES)
+def test_on_this_machine_no_key_is_needed_but_a_key_is_obeyed(
+    method: str, path: str, body: object, caller: str, status: int
+) -> None:
+    app = an_app(STORE, Door())
+    headers = headers_of(caller) | {"Host": "localhost:8000"}
+
+    with app.test_client().open(path, method=method, json=body, headers=headers) as answer:
+        opened = 401 if body and path == "/login" else 202 if path == "/api/v1/readings" else 200
+        assert answer.status_code == (opened if caller == "none" else status)
