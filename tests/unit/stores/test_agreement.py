@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fleetpulse.alerts import AlertEvent, AlertState, Position, Severity, State, Status
 from fleetpulse.stores.memory import MemoryStore
-from fleetpulse.stores.protocols import Device, Scored, StoredReading
+from fleetpulse.stores.protocols import Bucket, Device, Resolution, Scored, StoredReading
 from fleetpulse.stores.sql import SqlStore
 from tests.contracts.builders import NOON, a_reading, an_event, rows, scored
 from tests.contracts.store import everything
@@ -105,6 +105,43 @@ def answers(store: MemoryStore | SqlStore) -> dict[str, Any]:
         "events before": store.alerts.events_page(before=(NOON + 2, "pi-1:heat:1:soon"), limit=3),
         "outbox page": store.alerts.stored_since(NOON + 1, limit=2),
     }
+
+
+# Quarters add up without rounding, in whatever order they are added.
+quarters = st.none() | st.integers(-200, 400).map(lambda number: number / 4)
+spread_out = st.builds(
+    a_reading,
+    names,
+    at=st.integers(0, 5).map(lambda part: NOON + part * 20_000),
+    seq=st.integers(0, 2),
+    temperature_c=quarters,
+    load_pct=quarters,
+    probability=st.none() | st.floats(0, 1),
+)
+rolls = st.lists(
+    st.tuples(names, st.integers(0, 2).map(lambda minute: NOON + minute * 60_000)), max_size=6
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.lists(spread_out, max_size=8), rolls), max_size=4))
+def test_memory_and_sqlite_agree_on_any_sequence_of_rolls(
+    steps: list[tuple[list[StoredReading], list[Bucket]]],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        memory, sqlite = MemoryStore(), SqlStore(f"sqlite:///{folder}/fleet.db")
+
+        for store in (memory, sqlite):
+            for new, buckets in steps:
+                store.save(scored(*new))
+                store.roll(Resolution.MINUTE, buckets)
+
+        try:
+            for name in DEVICES:
+                minutes = memory.readings.rollups(name, Resolution.MINUTE)
+                assert sqlite.readings.rollups(name, Resolution.MINUTE) == minutes
+        finally:
+            sqlite.close()
 
 
 @settings(max_examples=40, deadline=None)

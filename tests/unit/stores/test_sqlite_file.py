@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import event
 
 from fleetpulse.errors import SettingsError, StoreBusy, StoreError
-from fleetpulse.stores import sql_schema, sql_sqlite
+from fleetpulse.stores import sql_retention, sql_schema, sql_sqlite
+from fleetpulse.stores.protocols import Resolution
 from fleetpulse.stores.sql import SqlStore
 from fleetpulse.stores.sql_database import Database
 from tests.contracts.builders import NOON, a_heartbeat, a_reading, scored
@@ -255,6 +256,7 @@ def test_a_page_is_found_without_a_search(store: SqlStore) -> None:
         lambda: (
             store.readings.page("pi-1", after=(NOON, 1), since=1),
             store.readings.page("pi-1", after=(NOON, 1), newest_first=True),
+            store.readings.rollups("pi-1", Resolution.MINUTE, since=1, after=NOON),
             store.alerts.page(open_only=True),
             store.alerts.page(device_id="pi-1", since=1, before=(NOON, "x")),
             store.alerts.events_page(device_id="pi-1", since=1),
@@ -265,7 +267,42 @@ def test_a_page_is_found_without_a_search(store: SqlStore) -> None:
     )
 
     assert not [step for step in plans if "TEMP B-TREE" in step]
-    assert not [step for step in plans if step.startswith("SCAN") and "USING INDEX" not in step]
+    assert not [step for step in plans if is_a_search(step)]
+
+
+def test_impossible_values_are_found_without_reading_the_others(store: SqlStore) -> None:
+    store.save(a_batch())
+
+    plans = plans_of(store.database, lambda: store.readings.rejected_since(["pi-1"], 1))
+
+    assert any("COVERING INDEX readings_rejected" in step for step in plans)
+    assert not [step for step in plans if is_a_search(step)]
+
+
+def is_a_search(step: str) -> bool:
+    """Whether a step of a plan reads a table from one end to the other."""
+    return step.startswith("SCAN") and "USING INDEX" not in step and "listed" not in step
+
+
+def test_old_readings_are_deleted_a_few_at_a_time(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that no writer waits for long."""
+    monkeypatch.setattr(sql_retention, "CHUNK", 3)
+    old = [a_reading(name, at=tick) for name in ("pc-1", "pi-1") for tick in range(7)]
+    store.save(scored(*old, a_reading(), a_reading("pi-2")))
+    deleted: list[int] = []
+
+    def note(_c: object, cursor: sqlite3.Cursor, statement: str, *_others: object) -> None:
+        if statement.startswith("DELETE"):
+            deleted.append(cursor.rowcount)
+
+    event.listen(store.database.engine, "after_cursor_execute", note)
+    store.prune(Resolution.RAW, NOON)
+    event.remove(store.database.engine, "after_cursor_execute", note)
+
+    assert deleted == [3, 3, 1, 3, 3, 1]
+    assert store.readings.count() == 2
 
 
 @pytest.mark.parametrize("newest_first", [False, True])

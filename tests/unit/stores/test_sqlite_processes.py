@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+from contextlib import closing
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from fleetpulse.stores.protocols import Scored
 from fleetpulse.stores.sql import SqlStore
 from tests.contracts.builders import NOON, a_device, a_reading, an_event, scored
+from tests.unit.stores.test_migrations import VERSION_1
 
 pytestmark = pytest.mark.integration
 
@@ -78,6 +80,27 @@ def test_processes_that_make_the_same_store_at_once_share_it(tmp_path: Path) -> 
     assert store.readings.count() == 3 * 2 * BATCH
     assert len(store.alerts.stored_since(0)) == 6
     store.close()
+    assert_whole(path)
+
+
+def test_processes_that_meet_an_old_store_at_once_migrate_it_once(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(VERSION_1)
+    together = processes.Barrier(3)
+    writers = [
+        processes.Process(target=save_batches, args=(str(path), f"pi-{n}", 1, together))
+        for n in range(10, 13)
+    ]
+
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    with closing(SqlStore(f"sqlite:///{path}")) as store:
+        assert store.readings.count() == 2 + 3 * BATCH
     assert_whole(path)
 
 
