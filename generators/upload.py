@@ -23,7 +23,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -55,11 +54,7 @@ class Answer:
     reason: str = ""  # why there is none, or what the API says of a refusal
 
 
-class Post(Protocol):
-    """Sends one request."""
-
-    def __call__(self, body: bytes) -> Answer:
-        """The answer; failures of the network are answers too."""
+Post = Callable[[bytes], Answer]  # sends one request; failures of the network are answers too
 
 
 class Poster:

@@ -4,6 +4,8 @@ Time is cut into absolute buckets of 5 seconds. Of each bucket the newest sample
 newest buckets of a device. A row's look-back is the row itself and the kept samples of the buckets
 before its own: never of its own bucket, so that nothing depends on how rows were cut into batches,
 and a history refilled after a restart gives the same features to the last bit.
+
+A device whose clock is set back begins anew: what it said before is of another time.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ _BACK = np.arange(BUCKETS, dtype=np.int64)[:, None]  # 0: the row itself
 
 Int64s = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +65,11 @@ class _Pass:
     buckets: Int64s
     kept: Floats  # [len(DEPTHS), n]
 
-    def firsts(self) -> NDArray[np.bool_]:
+    def firsts(self) -> Bools:
         """Which rows are the first of their device."""
         return _differs_from_previous(self.slots)
 
-    def lasts_of_bucket(self) -> NDArray[np.bool_]:
+    def lasts_of_bucket(self) -> Bools:
         """Which rows are the newest of their device and bucket."""
         starts = self.firsts() | _differs_from_previous(self.buckets)
         return np.append(starts[1:], True)[: len(starts)]
@@ -89,15 +92,21 @@ class History:
         arrays = (self._newest, self._at, self._values)
         return sum(array.nbytes for array in arrays) // len(self._newest)
 
-    def windows(self, slots: Int64s, measured_at: Int64s, values: Floats) -> Windows:
+    def windows(
+        self, slots: Int64s, measured_at: Int64s, values: Floats, set_back: Bools | None = None
+    ) -> Windows:
         """The look-back of each row on the rows before it; the rows are remembered.
 
         slots, measured_at: [n], in the order of arrival; values: [n, channels]. A row that arrives
         late is put in its own place; one that is older than the whole window sees only itself.
+        set_back: [n], the first rows after their device's clock was set back; they and those after
+        them see nothing of what came before. None: no clock was.
         """
         self._grow_to(slots)
         seen: list[tuple[Int64s, Floats, list[Floats]]] = []
-        for part in _passes(slots, measured_at, values):
+        for part in _passes(slots, measured_at, values, set_back):
+            if set_back is not None:
+                self.forget(part.slots[set_back[part.rows]])
             seen.append((np.sort(part.rows), *self._look_back(part)))
             self._store(part)
         age_s, past = _together(seen)
@@ -190,18 +199,24 @@ class History:
         np.maximum.at(self._newest, part.slots, part.buckets)
 
 
-def _differs_from_previous(column: Int64s) -> NDArray[np.bool_]:
+def _differs_from_previous(column: Int64s) -> Bools:
     return np.append(True, column[1:] != column[:-1])[: len(column)]
 
 
-def _passes(slots: Int64s, measured_at: Int64s, values: Floats) -> list[_Pass]:
+def _passes(
+    slots: Int64s, measured_at: Int64s, values: Floats, set_back: Bools | None
+) -> list[_Pass]:
     """The batch cut where a device's time falls back, so that late rows see what came before them.
+
+    A row after which a device begins anew is the first of its device in its pass.
 
     Almost always one pass; a device whose rows alternate between two times costs one per fall.
     """
     order = np.argsort(slots, kind="stable")
     firsts = _differs_from_previous(slots[order])
     falls = np.append(False, np.diff(measured_at[order]) < 0)[: len(order)] & ~firsts
+    if set_back is not None:
+        falls |= set_back[order] & ~firsts
     if not falls.any():
         return [_pass_of(order, slots, measured_at, values)]
     count = np.cumsum(falls)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.features import FEATURES, Look, compute
-from model.history import BUCKETS, WINDOW_S, Floats, History, Int64s, Windows
+from model.history import BUCKETS, WINDOW_S, Bools, Floats, History, Int64s, Windows
 from tests.unit.model.builders import moments, one_device, rows
 
 
@@ -21,9 +21,12 @@ class Stream:
     slots: Int64s
     measured_at: Int64s
     values: Floats
+    set_back: Bools
 
     def windows(self, history: History, part: slice) -> Windows:
-        return history.windows(self.slots[part], self.measured_at[part], self.values[part])
+        return history.windows(
+            self.slots[part], self.measured_at[part], self.values[part], self.set_back[part]
+        )
 
     def features(self, history: History, part: slice) -> Floats:
         windows = self.windows(history, part)
@@ -41,10 +44,11 @@ def streams(draw: st.DrawFn) -> Stream:
         st.integers(-90_000, -1),
         st.just(-400_000),
     )
-    drawn = draw(st.lists(st.tuples(st.integers(0, 2), steps), min_size=1, max_size=60))
+    row = st.tuples(st.integers(0, 2), steps, st.sampled_from([False] * 9 + [True]))
+    drawn = draw(st.lists(row, min_size=1, max_size=60))
     clocks = moments([1000.0, 1000.3, 5000.0])
     slots, times = [], []
-    for slot, step in drawn:
+    for slot, step, _ in drawn:
         clocks[slot] += step
         slots.append(slot)
         times.append(int(clocks[slot]))
@@ -53,7 +57,8 @@ def streams(draw: st.DrawFn) -> Stream:
     temperature[rng.random(len(drawn)) < 0.1] = np.nan
     load[rng.random(len(drawn)) < 0.1] = np.nan
     values = rows(len(drawn), temperature_c=temperature, load_pct=load, power_w=load / 20)
-    return Stream(np.array(slots), np.array(times), values)
+    set_back = np.array([back for _, _, back in drawn])
+    return Stream(np.array(slots), np.array(times), values, set_back)
 
 
 @settings(max_examples=150, deadline=None)
@@ -100,7 +105,7 @@ def test_a_history_that_is_refilled_after_a_restart_gives_the_same_features(
 def test_rows_older_than_the_window_change_nothing_after_a_restart() -> None:
     seconds = np.arange(0, 1000, 5.0)
     values = rows(200, temperature_c=np.linspace(40, 60, 200), load_pct=50.0)
-    stream = Stream(np.zeros(200, np.int64), moments(seconds), values)
+    stream = Stream(np.zeros(200, np.int64), moments(seconds), values, np.zeros(200, np.bool_))
     whole = stream.features(History(), slice(0, 200))
 
     restarted = History()
@@ -176,3 +181,29 @@ def test_no_rows_are_no_work() -> None:
 
 def test_a_device_costs_less_than_12_kilobytes() -> None:
     assert History().bytes_per_device <= 12_000
+
+
+def test_after_a_clock_was_set_back_a_device_begins_anew() -> None:
+    at = moments([5000.0, 5005.0, 1400.0, 1405.0, 1395.0, 5010.0])
+    set_back = np.array([False, False, True, False, False, False])
+
+    windows = History().windows(np.zeros(6, np.int64), at, rows(6, temperature_c=1.0), set_back)
+
+    known = np.count_nonzero(~np.isnan(windows.age_s), axis=0)
+    assert known.tolist() == [1, 2, 1, 2, 1, 1]
+
+
+def test_without_saying_so_a_clock_that_was_set_back_is_late_for_an_hour() -> None:
+    """Why it must be said: nothing in the times tells it from readings that arrive late."""
+    windows = one_device([5000.0, 1400.0, 1405.0], temperature_c=1.0)
+
+    assert np.count_nonzero(~np.isnan(windows.age_s), axis=0).tolist() == [1, 1, 1]
+
+
+def test_a_clock_that_was_set_back_is_nothing_to_other_devices() -> None:
+    slots, set_back = np.array([0, 1, 0, 1]), np.array([False, False, True, False])
+    at = moments([5000.0, 5000.0, 1400.0, 5005.0])
+
+    windows = History().windows(slots, at, rows(4, temperature_c=1.0), set_back)
+
+    assert np.count_nonzero(~np.isnan(windows.age_s), axis=0).tolist() == [1, 1, 1, 2]
