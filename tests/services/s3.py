@@ -1,8 +1,8 @@
 """S3Proxy, a server that speaks as S3 does and checks signatures, from the jars of Maven Central.
 
 `S3` is its process; the fixture `s3` gives one to the tests of a session. Objects are files in a
-folder, so that a test can change one behind everybody's back. `SlowWay` is a way to it that can be
-made slow.
+folder; their ETags are attributes of the files, so a test changes one by putting it. `SlowWay`
+is a way to it that can be made slow.
 """
 
 from __future__ import annotations
