@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._metadata import ClusterMetadata
+from confluent_kafka.cimpl import NewTopic
 
 from fleetpulse.errors import BrokerError, SettingsError, StartError
 from fleetpulse.settings import KafkaSettings
@@ -15,6 +20,21 @@ from fleetpulse.settings import KafkaSettings
 ALERTS_TOPIC = "fleetpulse.alerts"
 DEAD_LETTER_TOPIC = "fleetpulse.dead-letters"
 ADDRESS_FILE = "broker.json"
+EMBEDDED_CLUSTER = "mockCluster"  # how its cluster id begins
+HOUR_MS = 3_600_000
+ANSWER_S = 10.0
+
+log = logging.getLogger(__name__)
+
+# The clients say these again and again; what else they say is of less use.
+_LOCKED_OUT = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})
+_NOT_ALLOWED = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.POLICY_VIOLATION,
+    }
+)
 
 
 def client_config(settings: KafkaSettings) -> dict[str, Any]:
@@ -29,6 +49,8 @@ def client_config(settings: KafkaSettings) -> dict[str, Any]:
         "reconnect.backoff.max.ms": 5000,
         "log_level": 3,
     }
+    if settings.ca_file is not None:
+        config |= {"security.protocol": "SSL", "ssl.ca.location": _readable(settings.ca_file)}
     key, secret = settings.cluster_key, settings.cluster_secret
     if key is not None and secret is not None:
         config |= {
@@ -38,6 +60,113 @@ def client_config(settings: KafkaSettings) -> dict[str, Any]:
             "sasl.password": secret.get_secret_value(),
         }
     return config
+
+
+def _readable(ca_file: Path) -> str:
+    try:
+        ca_file.read_bytes()
+    except OSError as problem:
+        raise SettingsError(
+            f"FLEETPULSE_KAFKA_CA: cannot read {ca_file} ({problem.strerror})."
+        ) from problem
+    return str(ca_file)
+
+
+def trouble(error: KafkaError, config: Mapping[str, Any]) -> str:
+    """What is wrong, where, and what to do, in one sentence without a full stop."""
+    servers = config["bootstrap.servers"]
+    if error.code() == KafkaError._AUTHENTICATION:
+        return (
+            f"Kafka at {servers} refuses the user or the password; check KAFKA_CLUSTER_KEY,"
+            f" KAFKA_CLUSTER_SECRET and KAFKA_SASL_MECHANISM ({config.get('sasl.mechanism')})"
+        )
+    if error.code() == KafkaError._SSL:
+        trusted = config.get("ssl.ca.location", "the system")
+        return (
+            f"The certificate of Kafka at {servers} cannot be trusted: none of the CAs of {trusted}"
+            " has signed it, or it is for another host name; check FLEETPULSE_KAFKA_CA and"
+            " KAFKA_BROKER_SETTINGS"
+        )
+    return f"Kafka at {servers} does not answer ({error.str()})"
+
+
+class Heard:
+    """An error_cb that keeps what tells most: being locked out goes before not being answered."""
+
+    def __init__(self) -> None:
+        self._error: KafkaError | None = None
+
+    def __call__(self, error: KafkaError) -> None:
+        if self._error is None or error.code() in _LOCKED_OUT:
+            self._error = error
+
+    def or_else(self, error: KafkaError) -> KafkaError:
+        """What was heard, if it tells more than `error`."""
+        heard = self._error
+        return heard if heard is not None and heard.code() in _LOCKED_OUT else error
+
+
+def is_locked_out(error: KafkaError) -> bool:
+    """Whether no waiting helps: the credentials or the certificates are wrong."""
+    return error.code() in _LOCKED_OUT
+
+
+def ensure_topics(
+    config: dict[str, Any], names: Iterable[str], *, partitions: int, log_hours: int
+) -> None:
+    """Make the topics that are missing, replicated as the brokers do by default.
+
+    Existing ones stay as they are. The embedded broker makes topics by itself. Raises BrokerError
+    when Kafka does not answer, or when a topic is missing and this account may not make it; then
+    the message says with what command somebody else can.
+    """
+    heard = Heard()
+    quiet: dict[str, Any] = {"error_cb": heard, "log_level": 0}
+    admin = AdminClient(config | quiet)
+    known = _metadata(admin, config, heard)
+    if str(known.cluster_id).startswith(EMBEDDED_CLUSTER):
+        return
+    missing = set(names) - set(known.topics)
+    retention = {"retention.ms": str(log_hours * HOUR_MS)}
+    wanted = [NewTopic(name, partitions, -1, config=retention) for name in sorted(missing)]
+    for name, made in (
+        admin.create_topics(wanted, request_timeout=ANSWER_S) if wanted else {}
+    ).items():
+        try:
+            made.result(timeout=2 * ANSWER_S)
+        except KafkaException as problem:
+            _judge(name, problem, config, partitions, log_hours)
+        else:
+            log.info("topic made", extra={"topic": name, "partitions": partitions})
+
+
+def _metadata(admin: AdminClient, config: Mapping[str, Any], heard: Heard) -> ClusterMetadata:
+    try:
+        return admin.list_topics(timeout=ANSWER_S)
+    except KafkaException as problem:
+        admin.poll(0)  # brings what was said meanwhile
+        cause = heard.or_else(problem.args[0])
+        raise BrokerError(f"{trouble(cause, config)}.") from problem
+
+
+def _judge(
+    name: str,
+    problem: KafkaException,
+    config: Mapping[str, Any],
+    partitions: int,
+    log_hours: int,
+) -> None:
+    error: KafkaError = problem.args[0]
+    if error.code() == KafkaError.TOPIC_ALREADY_EXISTS:  # another process was faster
+        return
+    servers = config["bootstrap.servers"]
+    if error.code() in _NOT_ALLOWED:
+        raise BrokerError(
+            f"There is no topic {name} at {servers}, and this account may not make it; whoever may"
+            f" can do so with: kafka-topics.sh --bootstrap-server {servers} --create --topic {name}"
+            f" --partitions {partitions} --config retention.ms={log_hours * HOUR_MS}"
+        ) from problem
+    raise BrokerError(f"Topic {name} cannot be made at {servers}: {error.str()}.") from problem
 
 
 def embedded_address(data: Path) -> str:

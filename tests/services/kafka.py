@@ -1,6 +1,7 @@
 """Apache Kafka, one node in KRaft mode, from the jars of Maven Central.
 
-`Kafka` is the broker's process; the fixture `kafka` gives one to the tests of a session. The jars
+`Kafka` is the broker's process; the fixture `kafka` gives one to the tests of a session, and
+`secured_kafka` one with a second listener that asks for TLS, a user and a password. The jars
 (43 MB) are fetched once.
 """
 
@@ -11,14 +12,18 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import AclBinding, AclBindingFilter, AclOperation, AclPermissionType
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.cimpl import NewTopic
 
+from tests.services.certificates import Authority
 from tests.services.maven import JAVA, jars
 from tests.services.missing import Unavailable, without
 from tests.services.ports import free_ports
@@ -30,10 +35,10 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{more_listeners}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{more_listeners}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL
 log.dirs={folder}/log
 num.partitions=1
 offsets.topic.num.partitions=4
@@ -48,25 +53,68 @@ group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
 """
+# Who comes through the plain listener may do all; others what no rule denies.
+SECURED_PROPERTIES = """\
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.sasl_ssl.plain.sasl.jaas.config=\
+org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";
+listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=\
+org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=\
+org.apache.kafka.common.security.scram.ScramLoginModule required;
+ssl.keystore.type=PEM
+ssl.keystore.location={server_file}
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+allow.everyone.if.no.acl.found=true
+"""
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """A listener that asks for TLS, a user and a password."""
+
+    address: str
+    ca_file: Path
+    user: str = "fleet"
+    password: str = "pa55-of-the-fleet"
 
 
 class Kafka:
-    """One broker, its data in `folder`. It can be killed and started again on the same data."""
+    """One broker, its data in `folder`. It can be killed and started again on the same data.
 
-    def __init__(self, folder: Path, jars: Path) -> None:
+    secured: there is a second listener, behind a `door`.
+    """
+
+    def __init__(self, folder: Path, jars: Path, *, secured: bool = False) -> None:
         self._folder = folder
         self._jars = jars
         self._process: subprocess.Popen[bytes] | None = None
         self._properties = folder / "server.properties"
         self._output = folder / "output.txt"
-        port, controller_port = free_ports(2)
+        port, controller_port, secured_port = free_ports(3)
         self.bootstrap_servers = f"127.0.0.1:{port}"
-        self._properties.write_text(
-            PROPERTIES.format(port=port, controller_port=controller_port, folder=folder)
+        more_listeners = f",SASL_SSL://127.0.0.1:{secured_port}" if secured else ""
+        properties = PROPERTIES.format(
+            port=port,
+            controller_port=controller_port,
+            folder=folder,
+            more_listeners=more_listeners,
         )
-        self._run_to_end(
-            "kafka.tools.StorageTool", "format", "-t", str(uuid.uuid4()), "-c", self._properties
-        )
+        users: list[str] = []
+        self._door: Door | None = None
+        if secured:
+            authority = Authority(folder)
+            door = Door(address=f"127.0.0.1:{secured_port}", ca_file=authority.ca_file)
+            properties += SECURED_PROPERTIES.format(
+                user=door.user, password=door.password, server_file=authority.server_file()
+            )
+            users = _scram_users(door)
+            self._door = door
+        self._properties.write_text(properties)
+        place = ("-t", str(uuid.uuid4()), "-c", self._properties)
+        self._run_to_end("kafka.tools.StorageTool", "format", *place, *users)
 
     def __enter__(self) -> Kafka:
         self.start()
@@ -127,10 +175,40 @@ class Kafka:
         finally:
             self.start()
 
+    @property
+    def door(self) -> Door:
+        """The listener behind TLS and passwords; only a secured broker has one."""
+        assert self._door is not None
+        return self._door
+
+    @contextlib.contextmanager
+    def denied(
+        self, operation: AclOperation, kind: ResourceType, name: str = "kafka-cluster"
+    ) -> Iterator[None]:
+        """Deny the door's user this operation on a topic, or the cluster, for the block."""
+        everybody = (ResourcePatternType.LITERAL, "User:*", "*", AclOperation.ALL)
+        user = (ResourcePatternType.LITERAL, f"User:{self.door.user}", "*", operation)
+        rules = [
+            AclBinding(kind, name, *everybody, AclPermissionType.ALLOW),
+            AclBinding(kind, name, *user, AclPermissionType.DENY),
+        ]
+        admin = self._admin()
+        for made in admin.create_acls(rules).values():
+            made.result(timeout=30)
+        try:
+            yield
+        finally:
+            filters = [_filter_of(rule) for rule in rules]
+            for removed in admin.delete_acls(filters).values():
+                removed.result(timeout=30)
+
+    def _admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.bootstrap_servers})
+
     def topic(self, name: str | None = None, *, partitions: int = 1) -> str:
         """Make a topic, by default of a new name, and give its name."""
         name = name or f"topic-{uuid.uuid4().hex}"
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        admin = self._admin()
         for made in admin.create_topics([NewTopic(name, partitions, 1)]).values():
             made.result(timeout=30)
         return name
@@ -160,11 +238,40 @@ class Kafka:
         return self._output.read_text(errors="replace")[-2000:]
 
 
+def _scram_users(door: Door) -> list[str]:
+    """The words that make the door's user when the broker's storage is formatted."""
+    account = f"[name={door.user},password={door.password}]"
+    scram = [name for name in MECHANISMS if name.startswith("SCRAM")]
+    return [word for name in scram for word in ("--add-scram", f"{name}={account}")]
+
+
+def _filter_of(rule: AclBinding) -> AclBindingFilter:
+    return AclBindingFilter(
+        rule.restype,
+        rule.name,
+        rule.resource_pattern_type,
+        rule.principal,
+        rule.host,
+        rule.operation,
+        rule.permission_type,
+    )
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A running broker; tests that stop it use `kafka.down()` or start it again."""
+    yield from _running(tmp_path_factory.mktemp("kafka"), secured=False)
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A running broker with a door."""
+    yield from _running(tmp_path_factory.mktemp("secured-kafka"), secured=True)
+
+
+def _running(folder: Path, *, secured: bool) -> Iterator[Kafka]:
     try:
-        broker = Kafka(tmp_path_factory.mktemp("kafka"), jars("kafka", *JARS))
+        broker = Kafka(folder, jars("kafka", *JARS), secured=secured)
         broker.start()
     except Unavailable as problem:
         without(f"Kafka ({problem})", how=JAVA)
