@@ -7,6 +7,7 @@ import json
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -94,6 +95,22 @@ def test_types_that_no_model_needs_are_refused_before_the_file_is_opened(folder:
     put(folder, skops.io.dumps({"chance": Path}))
 
     assert "holds types that no model needs" in refusal(folder)
+
+
+def test_a_small_file_that_unpacks_into_gigabytes_is_not_opened(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.files._MOST_BYTES_UNPACKED", 1000)
+
+    assert "would unpack into" in refusal(folder)
+
+
+def test_a_model_that_cannot_score_is_refused_before_it_serves(folder: Path) -> None:
+    content = open_registry().read(open_registry().current()["heat"])
+    broken = replace(load(content, "heat.skops", HEAT), typical=np.zeros(3))
+    put(folder, dump(broken))
+
+    assert "heat.skops cannot score" in refusal(folder)
 
 
 def test_another_model_is_refused(folder: Path) -> None:
