@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -92,3 +93,10 @@ def test_the_second_of_two_promotions_at_once_is_refused(
 
     assert other.promotion().number == 1
     other.close()
+
+
+def test_an_object_past_the_cap_is_not_read(s3: S3, bucket: str, registry: ModelRegistry) -> None:
+    with contextlib.closing(s3.client()) as client:
+        client.put_object(Bucket=bucket, Key="fleet/models/current.json", Body=b" " * 300_000)
+
+    assert "has more than 262144 bytes" in refusal(registry)

@@ -73,7 +73,10 @@ def test_a_missing_object_is_told_apart(stubbed: tuple[S3Objects, Stubber]) -> N
         (NoCredentialsError(), "there is no access key: set AWS_ACCESS_KEY"),
         (ConnectTimeoutError(endpoint_url="https://host"), "it does not answer within 3 s"),
         (ReadTimeoutError(endpoint_url="https://host"), "it has been silent for 10 s"),
-        (SSLError(endpoint_url="https://host", error="x"), "its certificate cannot be trusted"),
+        (
+            SSLError(endpoint_url="https://host", error=OSError("x")),
+            "its certificate cannot be trusted",
+        ),
     ],
 )
 def test_trouble_on_the_way_is_told_by_its_class(
