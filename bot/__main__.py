@@ -8,25 +8,22 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from bot.addressing import address_of, listed_chats
 from bot.app import ChatBot
+from bot.ping import Ping
+from fleetpulse import logs
 from fleetpulse.clock import SystemClock
 from fleetpulse.errors import FleetpulseError, SettingsError
+from fleetpulse.health import Health
+from fleetpulse.metrics import BotMetrics, new_registry
+from fleetpulse.ops import ops_server
 from fleetpulse.settings import BotSettings, load
 from fleetpulse.stores import open_store
-
-
-class Discreet(logging.Formatter):
-    """Writes log lines without the token, whoever logs them, tracebacks included."""
-
-    def __init__(self, secret: str) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-        self._secret = secret
-
-    def format(self, record: logging.LogRecord) -> str:
-        return super().format(record).replace(self._secret, "<token>")
+from fleetpulse.watch import Watch
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,19 +50,46 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run() -> None:
     settings = load(BotSettings)
     address, listed = address_of(settings), listed_chats(settings)
-    start_logging(address.token)
-    store = open_store(settings.store_url)
+    start_logging(settings, address.token)
+    health, clock = Health(), SystemClock()
+    registry = new_registry("bot", health)
+    metrics = BotMetrics(registry)
+    store = open_store(settings.store_url, aws=settings.aws, retention=settings.retention)
     try:
+        watch = Watch("bot", store, clock)
         bot = ChatBot(
             address=address,
             listed=listed,
             store=store,
-            clock=SystemClock(),
+            clock=clock,
             interval_s=settings.interval_s,
+            health=health,
+            metrics=metrics,
+            watch=watch,
         )
-        asyncio.run(_serve(bot))
+        with (
+            ops_server(settings.ops_host, settings.ops_port, health, registry),
+            _pinging(settings, watch, metrics),
+        ):
+            asyncio.run(_serve(bot))
     finally:
         store.close()
+
+
+@contextmanager
+def _pinging(settings: BotSettings, watch: Watch, metrics: BotMetrics) -> Iterator[None]:
+    """Ask the ping address, if there is one, as long as the block runs."""
+    if settings.ping_url is None:
+        yield
+        return
+    url, stop = settings.ping_url.get_secret_value(), threading.Event()
+    ping = Ping(url, is_well=lambda: watch.all_is_well, clock=SystemClock(), metrics=metrics)
+    # A daemon: an address that does not answer must not hold up the end of the process.
+    threading.Thread(target=ping.run, args=(stop,), name="ping", daemon=True).start()
+    try:
+        yield
+    finally:
+        stop.set()
 
 
 async def _serve(bot: ChatBot) -> None:
@@ -75,12 +99,9 @@ async def _serve(bot: ChatBot) -> None:
     await bot.serve(stop)
 
 
-def start_logging(token: str) -> None:
-    """Logs to stderr; what would show the token, or repeats what we say ourselves, is left out."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(Discreet(token))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # every request, with the token in it
+def start_logging(settings: BotSettings, token: str) -> None:
+    """Logs to stderr; what repeats what we say ourselves is left out."""
+    logs.configure("bot", settings, secrets=[token])
     for name in ("telegram.ext.Updater", "telegram.ext.AIORateLimiter"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 

@@ -32,10 +32,15 @@ from bot.messages import Post
 from bot.telegram_sender import TelegramSender
 from fleetpulse.clock import Clock
 from fleetpulse.errors import FleetpulseError, NotifyError, SettingsError, StoreError
+from fleetpulse.health import Health
+from fleetpulse.metrics import BotMetrics
 from fleetpulse.presence import stale_after_ms
 from fleetpulse.stores.protocols import Store
+from fleetpulse.watch import Watch
 
-STOP_S = 2.0  # for what is being sent, and again for the connections
+DRAIN_S = 6.0  # for what is being sent, until it is recorded
+CLOSE_S = 1.0  # for the connections, and for the last heartbeat
+QUIET_S = 45.0  # without a failure: what was wrong may be over
 LONGEST_WAIT_S = 15.0  # between two attempts at first contact
 READ_S = 20.0
 ANSWERS_AT_ONCE = 8
@@ -60,13 +65,17 @@ class ChatBot:
         store: Store,
         clock: Clock,
         interval_s: float,
+        health: Health,
+        metrics: BotMetrics,
+        watch: Watch,
     ) -> None:
         self._address = address
         self._listed = frozenset(listed)
         self._store = store
         self._clock = clock
         self._stale_after_ms = stale_after_ms(interval_s)
-        self._trouble = ""
+        self._health, self._metrics, self._watch = health, metrics, watch
+        self._trouble_at: float | None = None  # of the loop's clock
         self._crash: Exception | None = None
 
     async def serve(self, stop: asyncio.Event) -> None:
@@ -85,13 +94,17 @@ class ChatBot:
             if await self._first_contact(application, stop):
                 threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
                 await self._poll(application)
-                log.info("The bot is at work: %s, chats %s", self._address.root, self._chats())
-                await stop.wait()
+                log.info(
+                    "the bot is at work",
+                    extra={"bot_api": self._address.root, "chats": self._chats()},
+                )
+                await self._stay_well(application, stop)
         finally:
             no_more.set()
-            await asyncio.to_thread(worker.join, STOP_S)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(_end(application), STOP_S / 2)
+            await asyncio.to_thread(worker.join, DRAIN_S)
+            for last in (asyncio.to_thread(self._watch.leave), _end(application)):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(last, CLOSE_S)
         if self._crash is not None:
             raise FleetpulseError(f"Delivering stopped: {self._crash!r}.") from self._crash
 
@@ -105,14 +118,21 @@ class ChatBot:
         loop = asyncio.get_running_loop()
         targets = [f"{PREFIX}{chat_id}" for chat_id in sorted(self._listed)]
         delivering = Delivering(
-            store=self._store, sender=sender, clock=self._clock, chart=chart_of, listed=targets
+            store=self._store,
+            sender=sender,
+            clock=self._clock,
+            chart=chart_of,
+            listed=targets,
+            watch=self._watch,
+            health=self._health,
+            metrics=self._metrics,
         )
 
         def deliver() -> None:
             try:
                 delivering.run(no_more)
             except Exception as problem:
-                log.exception("Delivering broke")
+                log.exception("delivering broke")
                 self._crash = problem
                 loop.call_soon_threadsafe(stop.set)
 
@@ -126,7 +146,9 @@ class ChatBot:
         wait_s = 1.0
         while not stop.is_set():
             try:
-                return await _before(stop, application.initialize())
+                done = await _before(stop, application.initialize())
+                self._health.report("telegram", None)
+                return done
             except InvalidToken:
                 if not self._address.is_local:
                     raise SettingsError(
@@ -154,7 +176,7 @@ class ChatBot:
         try:
             await application.bot.set_my_commands(menu)
         except TelegramError as problem:  # the menu is a comfort
-            log.warning("The menu of commands is not set: %s", problem.message)
+            log.warning("the menu of commands is not set", extra={"problem": problem.message})
 
     def _on_poll_error(self, problem: TelegramError) -> None:
         if isinstance(problem, Conflict):
@@ -163,10 +185,23 @@ class ChatBot:
             self._say(problem.message)
 
     def _say(self, trouble: str) -> None:
-        """Once per kind of trouble, not once per attempt."""
-        if trouble != self._trouble:
-            log.warning("The Bot API at %s: %s. Trying again.", self._address.root, trouble)
-        self._trouble = trouble
+        self._trouble_at = asyncio.get_running_loop().time()
+        self._health.report("telegram", f"The Bot API at {self._address.root}: {trouble}.")
+
+    async def _stay_well(self, application: App, stop: asyncio.Event) -> None:
+        """Wait for `stop`; what was wrong is over once nothing failed for a while."""
+        while not stop.is_set():
+            await _before(stop, asyncio.sleep(1.0))
+            at = self._trouble_at
+            if at is None or asyncio.get_running_loop().time() - at < QUIET_S:
+                continue
+            try:
+                await application.bot.get_me()
+            except TelegramError as problem:
+                self._say(problem.message)
+            else:
+                self._trouble_at = None
+                self._health.report("telegram", None)
 
     # -- answering
 
@@ -183,7 +218,7 @@ class ChatBot:
         try:
             await self._sender.put_patiently(str(chat.id), post)
         except NotifyError as problem:
-            log.warning("chat=%s got no answer: %s", chat.id, problem)
+            log.warning("no answer sent", extra={"chat": chat.id, "problem": str(problem)})
 
     def _answer(self, chat_id: int, title: str, text: str) -> Post:
         if chat_id not in self._listed:
@@ -195,7 +230,7 @@ class ChatBot:
         try:
             follow(self._store, f"{PREFIX}{chat_id}", title, now)
         except StoreError as problem:
-            log.warning("chat=%s not subscribed: %s", chat_id, problem)
+            log.warning("not subscribed", extra={"chat": chat_id, "problem": str(problem)})
         return answer(self._store, text, now, stale_after_ms=self._stale_after_ms)
 
 
@@ -263,4 +298,4 @@ async def _end(application: App) -> None:
 
 
 async def _on_error(_update: object, context: Context) -> None:
-    log.error("An update was not answered", exc_info=context.error)
+    log.error("an update was not answered", exc_info=context.error)

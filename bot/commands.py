@@ -15,6 +15,7 @@ from html import escape
 
 import msgspec
 
+from bot import ourselves
 from bot.messages import PHRASES, Post, status_buttons
 from bot.words import about, ago, number_of, past_limit, percent, quantity, rule_called
 from fleetpulse.alerts import (
@@ -26,6 +27,7 @@ from fleetpulse.alerts import (
     rules_for,
 )
 from fleetpulse.errors import InvalidRule, StoreError, UnknownDevice, UnknownRule
+from fleetpulse.notices import OURSELVES
 from fleetpulse.presence import is_ahead, is_fresh, status_now
 from fleetpulse.stores.protocols import Alert, Device, Store, StoredReading
 from fleetpulse.telemetry import CHANNEL, Unit
@@ -99,7 +101,7 @@ def answer(store: Store, text: str, now_ms: int, *, stale_after_ms: int) -> Post
     except (UnknownRule, InvalidRule) as problem:
         return Post(escape(str(problem)))
     except StoreError as problem:
-        log.warning("command=%s not answered: %s", command.name, problem)
+        log.warning("no answer", extra={"command": command.name, "problem": str(problem)})
         return Post("I cannot reach the store just now. Please try again in a minute.")
 
 
@@ -138,6 +140,8 @@ def status(asked: Asked) -> Post:
     """The newest reading of one device, a channel a line, with what is expected of it."""
     if len(asked.words) != 1:
         raise WrongWords
+    if asked.words[0] == OURSELVES and asked.store.devices.get(OURSELVES) is None:
+        return Post("\n".join(ourselves.status_lines(asked.store, asked.now_ms)))
     device = _device(asked.store, asked.words[0])
     reading = asked.store.readings.latest(device.device_id)
     now = asked.status_of(reading)
@@ -313,6 +317,8 @@ def _limit_words(value: float, unit: str) -> str:
 
 
 def _alert_line(alert: Alert, now_ms: int) -> str:
+    if ourselves.is_ours(alert):
+        return ourselves.alert_line(alert, now_ms)
     phrase = PHRASES[alert.state]
     rule = rule_called(alert.rule, alert.kind)
     label = alert.rule if rule is None else rule.label

@@ -19,17 +19,22 @@ from typing import Protocol
 
 import msgspec
 
-from bot.messages import CHART_STATES, PHRASES, Post, alert_post, summary_post
+from bot.measures import Measures
+from bot.messages import PHRASES, Post, alert_post, has_chart, summary_post
 from fleetpulse import policy
 from fleetpulse.alerts import AlertEvent, event_id
 from fleetpulse.clock import Clock
 from fleetpulse.errors import NotifyError, StoreBusy, StoreError
-from fleetpulse.stores.protocols import Chat, Delivery, Heartbeat, Progress, Store
+from fleetpulse.health import Health
+from fleetpulse.metrics import BotMetrics
+from fleetpulse.stores.protocols import Chat, Delivery, Progress, Store
+from fleetpulse.watch import Watch
 
 READER = "telegram"
 PREFIX = "telegram:"  # of the targets that are ours
 POLL_S = 0.3
-BEAT_MS = 10_000
+WHENEVER = 2**62  # Unix ms: deliveries that are due at any time
+LAST_TRIES = 5  # to record, half a second apart, when we are to stop
 FIRST_MS = 60_000  # what is stored while everything starts is for the first start's chats too
 PAGE_EVENTS = 1000
 CHARTS_AT_ONCE = 5  # a fleet in trouble gets its words first
@@ -57,7 +62,8 @@ class Sender(Protocol):
 class Delivering:
     """Where one process stands in delivering: what it has planned, and whom it must let wait.
 
-    listed: the targets that may be told; chart: draws an event, or gives None.
+    listed: the targets that may be told; chart: draws an event, or gives None; watch, health,
+    metrics: where it says how it is.
     """
 
     def __init__(
@@ -68,15 +74,20 @@ class Delivering:
         clock: Clock,
         chart: Chart,
         listed: Sequence[str],
+        watch: Watch,
+        health: Health,
+        metrics: BotMetrics,
     ) -> None:
         self._store = store
+        self._watch = watch
+        self._health = health
+        self._measures = Measures(metrics)
         self._listed = listed
         self._sender = sender
         self._clock = clock
         self._chart = chart
         self._position: int | None = None  # in the outbox, once we have begun
         self._held: dict[str, int] = {}  # target -> until when it waits
-        self._beaten_at = 0
         self._stop = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
@@ -88,20 +99,22 @@ class Delivering:
                 self.step()
             except StoreError as problem:
                 pause_s = problem.retry_after_s if isinstance(problem, StoreBusy) else 2.0
-                log.warning("The bot waits for the store: %s", problem)
+                self._health.report("store", str(problem))
+            else:
+                self._health.report("store", None)
             self._clock.wait(pause_s, stop)
 
     def step(self) -> None:
         """One round: say that we are alive, plan what is new, send what is due."""
-        self._beat()
+        self._watch.look()
         self.plan_new()
         self.send_due()
+        self._count()
 
-    def _beat(self) -> None:
+    def _count(self) -> None:
         now = self._clock.now_ms()
-        if now - self._beaten_at >= BEAT_MS:
-            self._store.heartbeats.beat(Heartbeat(process="bot", at=now))
-            self._beaten_at = now
+        waiting = sum(until > now for until in self._held.values())
+        self._measures.queue(now, lambda: len(self._due(WHENEVER)), waiting)
 
     # -- planning
 
@@ -114,6 +127,7 @@ class Delivering:
             position = page[-1].stored_at
             self._store.deliveries.plan(READER, policy.plan(page, self._chats(), now), position)
             self._position = position
+            self._measures.planned(page)
 
     def _begin(self, now: int) -> int:
         """Where the last process stopped; in a new store here, for its past is not ours to tell."""
@@ -165,7 +179,7 @@ class Delivering:
         for place, message in enumerate(messages[:MESSAGES_A_ROUND]):
             if self._stop.is_set():
                 return
-            self._beat()  # a chat may be slow, and we alive
+            self._watch.look()  # a chat may be slow, and we alive
             now = self._clock.now_ms()
             if now < self._held.get(target, 0):
                 self._put_off(messages[place:], self._held[target])
@@ -183,7 +197,9 @@ class Delivering:
                 if not problem.permanent:
                     return
             else:
-                self._record(policy.sent(message, message_id, self._clock.now_ms()))
+                now = self._clock.now_ms()
+                self._measures.sent(message, now)
+                self._record(policy.sent(message, message_id, now))
 
     def _post_of(self, message: policy.Message, posts: Posts) -> Post | None:
         try:
@@ -191,7 +207,7 @@ class Delivering:
         except StoreError:
             raise
         except Exception:  # an event that cannot be told must not silence all that come after it
-            log.exception("event=%s given up", message.events[-1].event_id)
+            log.exception("event given up", extra={"event_id": message.events[-1].event_id})
             self._record(policy.failed(message, "its text could not be made"))
             return None
 
@@ -201,8 +217,9 @@ class Delivering:
 
     def _not_sent(self, messages: Sequence[policy.Message], problem: NotifyError) -> None:
         message, later = messages[0], messages[1:]
+        self._measures.not_sent(for_good=problem.permanent)
         if problem.permanent:
-            log.error("target=%s given up: %s", message.target, problem)
+            log.error("chat given up", extra={"target": message.target, "problem": str(problem)})
             self._record(policy.failed(message, str(problem)))
             self._end(message.target)
             return
@@ -211,7 +228,10 @@ class Delivering:
             attempts = message.deliveries[-1].attempts
             wait_s = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** min(attempts, 10))
         until = self._clock.now_ms() + round(wait_s * 1000)
-        log.warning("target=%s waits %.0f s: %s", message.target, wait_s, problem)
+        log.warning(
+            "chat waits",
+            extra={"target": message.target, "wait_s": wait_s, "problem": str(problem)},
+        )
         self._held[message.target] = until
         self._record(policy.put_off(message, until, error=str(problem), tried=True))
         self._put_off(later, until)
@@ -227,16 +247,23 @@ class Delivering:
 
     def _record(self, deliveries: Sequence[Delivery]) -> None:
         """Store them, however long the store takes: what is sent must not be sent again."""
+        tries_left = LAST_TRIES
         for delivery in deliveries:
             while not self._recorded(delivery):
                 if self._clock.wait(1.0, self._stop):
-                    return
+                    tries_left -= 1
+                    if tries_left == 0:
+                        return
+                    self._clock.wait(0.5, threading.Event())
 
     def _recorded(self, delivery: Delivery) -> bool:
         try:
             self._store.deliveries.update(delivery)
         except StoreError as problem:
-            log.warning("event=%s not recorded yet: %s", delivery.event_id, problem)
+            log.warning(
+                "delivery not recorded yet",
+                extra={"event_id": delivery.event_id, "problem": str(problem)},
+            )
             return False
         return True
 
@@ -260,7 +287,7 @@ class Posts:
             message.events[0].event_id
             for messages in by_target.values()
             for message in messages
-            if not message.is_summary and message.events[0].state in CHART_STATES
+            if not message.is_summary and has_chart(message.events[0])
         }
         self._draws = len(charted) <= CHARTS_AT_ONCE
 
@@ -276,7 +303,7 @@ class Posts:
 
     def _post(self, event: AlertEvent) -> Post:
         post = alert_post(event, self._began(event), self._now_ms)
-        if event.state not in CHART_STATES or not self._draws:
+        if not has_chart(event) or not self._draws:
             return post
         return Post(post.text, post.buttons, self._picture(event))
 
@@ -284,7 +311,7 @@ class Posts:
         try:
             return self._chart(self._store, event)
         except Exception:  # whatever it is, a broken chart must not cost the warning its words
-            log.exception("event=%s is sent without its chart", event.event_id)
+            log.exception("event sent without its chart", extra={"event_id": event.event_id})
             return None
 
     def _began(self, event: AlertEvent) -> AlertEvent | None:

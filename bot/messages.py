@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from bot import ourselves
 from bot.words import about, ago, duration, number_of, past_limit, percent, quantity, rule_called
 from fleetpulse.alerts import AlertEvent, Rule, Severity, State
 from fleetpulse.telemetry import Unit
@@ -46,18 +47,28 @@ def status_buttons(device_ids: Sequence[str]) -> tuple[Button, ...]:
     return tuple(button for button in buttons if len(button.command.encode()) <= BUTTON_BYTES)
 
 
+def has_chart(event: AlertEvent) -> bool:
+    """Whether a picture says more of it: of a device that is in trouble."""
+    return event.state in CHART_STATES and not ourselves.is_ours(event)
+
+
 def alert_post(event: AlertEvent, began: AlertEvent | None, now_ms: int) -> Post:
     """The message of one event.
 
     began: for an event that ends something, the event that it ends, if it is known.
     """
-    phrase = PHRASES[event.state]
-    lines = [f"{symbol(event)} <b>{escape(event.device_id)}</b> {phrase.words}"]
-    lines += phrase.details(event, began)
+    ours = ourselves.is_ours(event)
+    lines = ourselves.alert_lines(event, began) if ours else _device_lines(event, began)
     if now_ms - event.at >= LATE_MS:
         lines.append(f"This was {ago(event.at, now_ms)}.")
-    buttons = status_buttons([event.device_id]) if event.state in CHART_STATES else ()
+    buttons = status_buttons([event.device_id]) if has_chart(event) else ()
     return Post("\n".join(lines), tuple(Button("Status now", b.command) for b in buttons))
+
+
+def _device_lines(event: AlertEvent, began: AlertEvent | None) -> list[str]:
+    phrase = PHRASES[event.state]
+    line = f"{symbol(event)} <b>{escape(event.device_id)}</b> {phrase.words}"
+    return [line, *phrase.details(event, began)]
 
 
 def summary_post(events: Sequence[AlertEvent], now_ms: int) -> Post:
@@ -78,6 +89,8 @@ def summary_post(events: Sequence[AlertEvent], now_ms: int) -> Post:
 
 def _summary_line(events: Sequence[AlertEvent], now_ms: int) -> str:
     newest = events[-1]
+    if ourselves.is_ours(newest):
+        return ourselves.summary_line(events, now_ms)
     count = f", {number_of(len(events), 'event')}" if len(events) > 1 else ""
     return (
         f"{symbol(newest)} <b>{escape(newest.device_id)}</b> {PHRASES[newest.state].past}"

@@ -20,6 +20,8 @@ from urllib.parse import quote, urlsplit
 
 from fleetpulse.settings import DataSettings, Secret
 
+# They tell of each request, or what they have loaded: nothing for those who run fleetpulse.
+TALKATIVE = ("alembic", "boto3", "botocore", "httpcore", "httpx", "urllib3")
 SECRET_CHARACTERS = 6  # a shorter text, such as a user's name, is found in too many places
 HIDDEN = "<secret>"
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -43,6 +45,8 @@ def configure(process: str, settings: DataSettings, *, secrets: Iterable[str] = 
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def secrets_of(settings: DataSettings) -> list[str]:

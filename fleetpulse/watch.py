@@ -13,6 +13,7 @@ again.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -48,12 +49,13 @@ WATCHED: Mapping[str, Watched] = {
 class Watch:
     """One process' part in it: its own beat, and its look at the others.
 
-    process: what we are, a name of WATCHED. Use it from one thread, and often: it acts each 10 s.
+    process: what we are, a name of WATCHED. Call it often, from any thread: it acts each 10 s.
     """
 
     def __init__(self, process: str, store: Store, clock: Clock) -> None:
         self._process, self._store, self._clock = process, store, clock
         self._notices = Notices(store, clock)
+        self._lock = threading.Lock()
         self._looked_at: int | None = None  # the last look that the store answered
         self._tried_at: int | None = None
         self._seen: dict[str, tuple[Heartbeat, int]] = {}  # the newest beat, and since when it is
@@ -70,7 +72,11 @@ class Watch:
         now = self._clock.now_ms()
         if self._tried_at is not None and 0 <= now - self._tried_at < LOOK_MS:
             return
-        self._tried_at = now
+        with self._lock:
+            self._tried_at = now
+            self._beat_and_look(now)
+
+    def _beat_and_look(self, now: int) -> None:
         try:
             self._store.heartbeats.beat(Heartbeat(process=self._process, at=now))
             self._look(now)

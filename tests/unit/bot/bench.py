@@ -10,8 +10,11 @@ from bot.messages import Post
 from fleetpulse.alerts import AlertEvent
 from fleetpulse.clock import ManualClock
 from fleetpulse.errors import NotifyError
+from fleetpulse.health import Health
+from fleetpulse.metrics import BotMetrics, new_registry
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Delivery, Store
+from fleetpulse.watch import Watch
 from tests.contracts.builders import NOON, told
 
 ADA, BOB = "telegram:1", "telegram:2"
@@ -58,12 +61,17 @@ class Bench:
 
     def start(self) -> None:
         """A new process: it knows only what is stored."""
+        self.health = Health()
+        self.registry = new_registry("bot", self.health)
         self.process = Delivering(
             store=self.store,
             sender=self.sender,
             clock=self.clock,
             chart=self.chart,
             listed=self.listed,
+            watch=Watch("bot", self.store, self.clock),
+            health=self.health,
+            metrics=BotMetrics(self.registry),
         )
 
     def chart(self, _store: Store, event: AlertEvent) -> bytes | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import BaseWSGIServer, make_server
 
@@ -22,8 +23,11 @@ from bot.simulator.chat import LocalChat
 from bot.simulator.messages import Message
 from fleetpulse.clock import SystemClock
 from fleetpulse.errors import FleetpulseError, SettingsError
+from fleetpulse.health import Health
+from fleetpulse.metrics import BotMetrics
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Store
+from fleetpulse.watch import Watch
 from tests.contracts.builders import SECOND, a_chat, a_device, a_reading, an_event, scored
 
 TARGET = f"telegram:{LOCAL_CHAT_ID}"
@@ -36,6 +40,7 @@ class Chatting:
         self.chat = LocalChat(folder)
         self.store: Store = MemoryStore()
         self.clock = SystemClock()
+        self.health = Health()
         self._server: BaseWSGIServer | None = None
         self._server = self.open(0)
         self.port = self._server.server_port
@@ -60,7 +65,14 @@ class Chatting:
         root = f"http://127.0.0.1:{self.port}/telegram"
         address = Address(root=root, token=token)
         return ChatBot(
-            address=address, listed=[listed], store=self.store, clock=self.clock, interval_s=20.0
+            address=address,
+            listed=[listed],
+            store=self.store,
+            clock=self.clock,
+            interval_s=20.0,
+            health=self.health,
+            metrics=BotMetrics(CollectorRegistry()),
+            watch=Watch("bot", self.store, self.clock),
         )
 
     def run(self, bot: ChatBot, story: Coroutine[Any, Any, None]) -> float:
@@ -100,7 +112,7 @@ def chatting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chatti
     monkeypatch.setenv("PTB_TIMEDELTA", "true")
     # On a busy machine connections take longer to close than a user should wait for the bot's end;
     # left open they are warnings in whatever test runs when they are collected.
-    monkeypatch.setattr("bot.app.STOP_S", 40.0)
+    monkeypatch.setattr("bot.app.CLOSE_S", 40.0)
     chatting = Chatting(tmp_path / "chat")
     yield chatting
     chatting.close()
@@ -190,6 +202,7 @@ def test_a_listed_chat_that_was_given_up_is_told_again_once_it_writes(
 def test_a_bot_api_that_is_not_there_yet_is_waited_for(
     chatting: Chatting, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     chatting.close()
 
     async def story() -> None:
@@ -200,7 +213,9 @@ def test_a_bot_api_that_is_not_there_yet_is_waited_for(
 
     chatting.run(chatting.bot(), story())
 
-    assert "Trying again." in caplog.text
+    said = [record for record in caplog.records if record.name == "fleetpulse.health"]
+    assert [record.getMessage() for record in said] == ["trouble", "well again"]
+    assert chatting.health.problems() == {}
 
 
 def test_a_bot_that_never_reaches_the_bot_api_stops_at_once(chatting: Chatting) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import logging
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bot.__main__ import Discreet, main
+from bot.__main__ import main
 from bot.simulator import LOCAL_TOKEN
 from fleetpulse.errors import FleetpulseError
+from tests.services.ports import free_ports
 
 
 def test_wrong_settings_are_named_in_one_sentence(
@@ -58,38 +61,58 @@ def test_the_interval_of_the_devices_reaches_the_bot(
     assert made == [60.0]
 
 
-def test_log_lines_never_hold_the_token_not_even_in_tracebacks() -> None:
+def readiness(port: int) -> dict[str, Any]:
+    """What /readyz says."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        raise ValueError(f"POST https://api.telegram.org/bot{'12:secret'}/getMe failed")
-    except ValueError:
-        trouble = sys.exc_info()
-    record = logging.LogRecord("x", 40, "f", 1, "url %s", ("/bot12:secret/",), trouble)
+        connection.request("GET", "/readyz")
+        found: dict[str, Any] = json.loads(connection.getresponse().read())
+        return found
+    finally:
+        connection.close()
 
-    line = Discreet("12:secret").format(record)
 
-    assert "12:secret" not in line
-    assert "url /bot<token>/" in line
-    assert "bot<token>/getMe failed" in line
+def test_a_ping_address_that_is_none_is_one_sentence_without_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLEETPULSE_DATA", str(tmp_path))
+    monkeypatch.setenv("FLEETPULSE_PING_URL", "hc-ping.example/secret-1")
+
+    assert main([]) == 2
+
+    said = capsys.readouterr().err
+    assert "FLEETPULSE_PING_URL" in said
+    assert "secret-1" not in said
 
 
 @pytest.mark.integration
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_bot_without_a_bot_api_lives_and_ends_within_three_seconds(
+def test_a_bot_without_a_bot_api_says_so_and_ends_within_three_seconds(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    environment = os.environ | {"FLEETPULSE_DATA": str(tmp_path), "FLEETPULSE_PORT": "9"}
+    (ops_port,) = free_ports(1)
+    environment = os.environ | {
+        "FLEETPULSE_DATA": str(tmp_path),
+        "FLEETPULSE_PORT": "9",
+        "FLEETPULSE_OPS_PORT": str(ops_port),
+        "FLEETPULSE_LOG": "json",
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "bot"], env=environment, stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
-    first_line = process.stderr.readline()
+    said = process.stderr.readline()
+    while "trouble" not in said:
+        said += process.stderr.readline()
 
+    ready = readiness(ops_port)
     told_at = time.monotonic()
     process.send_signal(number)
     _, rest = process.communicate(timeout=10)
 
-    assert "Trying again" in first_line
-    assert LOCAL_TOKEN not in first_line + rest
+    assert json.loads(said.splitlines()[-1])["part"] == "telegram"
+    assert "telegram" in ready["problems"]
+    assert LOCAL_TOKEN not in said + rest
     assert process.returncode == 0
     assert time.monotonic() - told_at < 3
     assert (tmp_path / "fleetpulse.db").exists()

@@ -1,0 +1,93 @@
+"""The words about fleetpulse itself: its alerts, and how its processes are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from bot.words import ago, duration, number_of
+from fleetpulse.alerts import AlertEvent, State
+from fleetpulse.notices import OURSELVES, Matter
+from fleetpulse.stores.protocols import Alert, Store
+from fleetpulse.watch import STOPPED
+
+PROBLEM_CHARACTERS = 600
+ALERTS_SHOWN = 10
+TROUBLE, WELL = "⚠️", "✅"
+_NAME = f"<b>{OURSELVES}</b>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """A matter in short, while it lasts and once it is over."""
+
+    wrong: str
+    well: str
+
+
+WORDS: Mapping[str, Words] = {
+    Matter.CONSUMER_SILENT: Words(wrong="the consumer is silent", well="the consumer is back"),
+    Matter.BOT_SILENT: Words(wrong="the bot is silent", well="the bot is back"),
+    Matter.DEAD_LETTERS: Words(
+        wrong="records cannot be read", well="no more unreadable records come"
+    ),
+    Matter.MODEL: Words(wrong="the models cannot be renewed", well="the models are in order again"),
+}
+
+
+def is_ours(event: AlertEvent | Alert) -> bool:
+    """Whether it is about fleetpulse itself, not about a device."""
+    return event.device_id == event.kind == OURSELVES
+
+
+def alert_lines(event: AlertEvent, began: AlertEvent | None) -> list[str]:
+    """The message of one event about ourselves."""
+    if event.state is State.STRESSED:
+        return [f"{TROUBLE} {_NAME}: {_problem(event)}"]
+    lasted = "" if began is None else f" It lasted {duration((event.at - began.at) / 1000)}."
+    return [f"{WELL} {_NAME}: {_words(event).well}.{lasted}"]
+
+
+def summary_line(events: Sequence[AlertEvent], now_ms: int) -> str:
+    """How one matter ended, and how often something happened."""
+    newest = events[-1]
+    count = f", {number_of(len(events), 'event')}" if len(events) > 1 else ""
+    if newest.state is State.STRESSED:
+        return f"{TROUBLE} {_NAME}: {_words(newest).wrong}, {ago(newest.at, now_ms)}{count}"
+    return f"{WELL} {_NAME}: {_words(newest).well}, {ago(newest.at, now_ms)}{count}"
+
+
+def alert_line(alert: Alert, now_ms: int) -> str:
+    """One line of the list of alerts."""
+    when = ago(alert.changed_at, now_ms)
+    if alert.closed_at is None:
+        return f"{TROUBLE} {_NAME}: {_problem(alert)} ({when})"
+    return f"{WELL} {_NAME}: {_words(alert).well}, {when}"
+
+
+def status_lines(store: Store, now_ms: int) -> list[str]:
+    """What is wrong with fleetpulse itself, and when its processes were last heard of."""
+    going_on = store.alerts.page(device_id=OURSELVES, open_only=True, limit=ALERTS_SHOWN)
+    lines = [alert_line(alert, now_ms) for alert in going_on] or [f"🟢 {_NAME} is ok"]
+    for beat in store.heartbeats.all():
+        said = "was stopped" if beat.detail == STOPPED else "was heard of"
+        lines.append(f"{escape(beat.process)} {said} {_when(beat.at, now_ms)}")
+    return lines
+
+
+def _when(at: int, now_ms: int) -> str:
+    said = ago(at, now_ms)
+    return "just now" if said == "now" else said
+
+
+def _words(event: AlertEvent | Alert) -> Words:
+    unknown = Words(wrong=escape(event.rule), well=f"{escape(event.rule)} is over")
+    return WORDS.get(event.rule, unknown)
+
+
+def _problem(event: AlertEvent | Alert) -> str:
+    """The sentence that the alert was opened with."""
+    if not event.causes:
+        return f"{_words(event).wrong}."
+    return escape(event.causes[0][:PROBLEM_CHARACTERS])
