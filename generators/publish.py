@@ -24,6 +24,7 @@ from generators.spool import Spool
 
 MAX_IN_FLIGHT = 1000  # readings in librdkafka's memory; the others stay on the disk
 POLL_S = 0.5  # longest wait for an acknowledgement before looking around
+LOCKED_OUT = "locked out"
 RETRY_MS = 2000  # after a refusal
 ASK_AGAIN_MS = 5000  # without progress: look whether the broker has moved
 # For one reading every few seconds, of which none may be lost.
@@ -71,7 +72,7 @@ class Publisher:
         self._clock = clock
         self._make = make
         self._progress_ms = clock.now_ms()  # when the broker last took a reading, or was sought
-        self._complaint = ""  # what was said of the broker since it last took a reading
+        self._complaint = ""  # the matter that was said since the broker last took a reading
         self._connect(configure())
 
     def deliver(self, seconds: float, stop: threading.Event) -> None:
@@ -155,20 +156,22 @@ class Publisher:
             self._stop_complaining()
 
     def _refuse(self, error: KafkaError) -> None:
-        self._complain("Kafka does not take readings for %s (%s)", self._topic, error.str())
+        self._complain("refused", f"Kafka does not take readings for {self._topic} ({error.str()})")
         if error.fatal():  # this client is done for; the spool has everything
             self._connect(self._config)
         self._refused_ms = self._clock.now_ms()
 
     def _on_error(self, error: KafkaError) -> None:
-        servers = self._config["bootstrap.servers"]
-        self._complain("Kafka at %s does not answer (%s)", servers, error.str())
+        if kafka.is_locked_out(error):
+            self._complain(LOCKED_OUT, kafka.trouble(error, self._config))
+        elif self._complaint != LOCKED_OUT:  # which is why it does not answer
+            self._complain("away", kafka.trouble(error, self._config))
 
-    def _complain(self, sentence: str, *values: object) -> None:
-        """Say it once: not again before a reading got through, unless it is another thing."""
-        if sentence != self._complaint:
-            self._complaint = sentence
-            log.warning(f"{sentence}: readings wait in the spool.", *values)  # noqa: G004
+    def _complain(self, matter: str, sentence: str) -> None:
+        """Say it once: not again before a reading got through, unless it is another matter."""
+        if matter != self._complaint:
+            self._complaint = matter
+            log.warning("%s: readings wait in the spool.", sentence)
 
     def _stop_complaining(self) -> None:
         if self._complaint:

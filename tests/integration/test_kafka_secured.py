@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from confluent_kafka.admin._acl import AclOperation
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 
+from fleetpulse import wire
 from fleetpulse.errors import BrokerError
 from fleetpulse.kafka import client_config, ensure_topics, producer
 from fleetpulse.settings import KafkaSettings, load
@@ -125,3 +129,52 @@ def test_who_may_not_make_a_topic_is_told_the_command_for_who_may(secured_kafka:
     secured_kafka.topic(topic)
     with secured_kafka.denied(AclOperation.CREATE, ResourceType.TOPIC, topic):
         make(secured_kafka, topic)  # it exists: nothing is to be made
+
+
+def test_an_agent_delivers_through_the_door(secured_kafka: Kafka, tmp_path: Path) -> None:
+    topic = secured_kafka.topic()
+    agent = an_agent(secured_kafka, tmp_path, topic, password=secured_kafka.door.password)
+    try:
+        reader = {"bootstrap.servers": secured_kafka.bootstrap_servers, "group.id": topic}
+        consumer = Consumer(reader | {"auto.offset.reset": "earliest"})
+        consumer.subscribe([topic])
+        record = consumer.poll(30)
+        consumer.close()
+    finally:
+        agent.terminate()
+        agent.communicate(timeout=10)
+
+    assert record is not None
+    assert wire.decode(record.value())[0].device_id == "pc1"
+
+
+def test_an_agent_with_a_wrong_password_says_so_and_waits(
+    secured_kafka: Kafka, tmp_path: Path
+) -> None:
+    agent = an_agent(secured_kafka, tmp_path, "telemetry.pc", password="wrong-password")
+    assert agent.stderr is not None
+    told = next(line for line in agent.stderr if "refuses" in line)
+    agent.terminate()
+    rest = agent.communicate(timeout=10)[1]
+
+    assert "refuses the user or the password; check KAFKA_CLUSTER_KEY" in told
+    assert "wrong-password" not in told + rest
+    assert agent.returncode == 0
+
+
+def an_agent(kafka: Kafka, folder: Path, topic: str, *, password: str) -> subprocess.Popen[str]:
+    """A process that measures this machine and comes to the door with this password."""
+    door = {
+        "KAFKA_BROKER_SETTINGS": kafka.door.address,
+        "KAFKA_CLUSTER_KEY": kafka.door.user,
+        "KAFKA_CLUSTER_SECRET": password,
+        "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+        "FLEETPULSE_KAFKA_CA": str(kafka.door.ca_file),
+    }
+    words = ["pc", "--interval", "0.1", "--data", str(folder), "--topic", topic]
+    return subprocess.Popen(
+        [sys.executable, "-m", "generators", *words, "--device-id", "pc1"],
+        env=os.environ | door,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaError
 
 from fleetpulse import kafka
 from fleetpulse.clock import ManualClock
@@ -223,6 +224,21 @@ def test_a_broker_that_is_not_known_for_a_while_is_waited_for(agent: Setting) ->
     assert agent.spool.depth == 1
 
 
+def test_a_wrong_password_is_told_once_whatever_else_the_client_says(
+    agent: Setting, caplog: pytest.LogCaptureFixture
+) -> None:
+    on_error = agent.broker.clients[0].config["error_cb"]
+
+    for _ in range(20):
+        on_error(KafkaError(KafkaError._TRANSPORT, "connection closed"))
+        on_error(KafkaError(KafkaError._AUTHENTICATION, "invalid credentials"))
+        on_error(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
+
+    away, locked_out = caplog.messages
+    assert "does not answer (connection closed)" in away
+    assert "first:9092 refuses the user or the password" in locked_out
+
+
 def test_an_outage_is_told_once_and_so_is_its_end(
     agent: Setting, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -230,7 +246,7 @@ def test_an_outage_is_told_once_and_so_is_its_end(
     agent.fill(1)
     on_error = agent.broker.clients[0].config["error_cb"]
     for _ in range(20):
-        on_error(FakeError("1/1 brokers are down"))
+        on_error(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
         agent.publisher.deliver(1.0, NEVER)
     agent.broker.away = False
     agent.publisher.deliver(1.0, NEVER)
