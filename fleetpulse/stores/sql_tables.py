@@ -5,6 +5,7 @@ How a database gets there from an older one is in `migrations/`; a test holds th
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -44,6 +45,16 @@ class Words(TypeDecorator[list[str]]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> list[str]:
         return [] if value is None else msgspec.json.decode(value, type=list[str])
+
+
+class Number(TypeDecorator[float]):
+    """A number; NaN is NULL, as SQLite has it anyway and PostgreSQL has not."""
+
+    impl = Double
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
+        return None if value is None or math.isnan(value) else value
 
 
 SPREAD = tuple(field.name for field in msgspec.structs.fields(Spread))
@@ -150,10 +161,10 @@ alert_events = Table(
     Column("state", _Text, nullable=False),
     Column("previous_state", _Text, nullable=False),
     Column("at", BigInteger, nullable=False),
-    Column("probability", Double),
-    Column("expected_s", Double),
-    Column("value", Double),
-    Column("limit", Double),
+    Column("probability", Number),
+    Column("expected_s", Number),
+    Column("value", Number),
+    Column("limit", Number),
     Column("causes", Words),
     Column("model_version", _Text),
     Column("severity", _Text, nullable=False),
@@ -178,10 +189,10 @@ alerts = Table(
     Column("changed_at", BigInteger, nullable=False),
     Column("closed_at", BigInteger),
     Column("stressed_at", BigInteger),
-    Column("probability", Double),
-    Column("expected_s", Double),
-    Column("value", Double),
-    Column("limit", Double),
+    Column("probability", Number),
+    Column("expected_s", Number),
+    Column("value", Number),
+    Column("limit", Number),
     Column("causes", Words),
     Column("model_version", _Text),
     Index("alerts_by_time", "opened_at", "alert_id"),

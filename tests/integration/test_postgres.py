@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import threading
 import traceback
@@ -100,6 +101,12 @@ class TestTables:
         )
 
         assert other == []
+
+    def test_a_number_that_is_none_is_missing(self, store: SqlStore) -> None:
+        store.save(told(an_event(value=math.nan, probability=0.0)))
+
+        assert store.alerts.events_page() == [an_event(probability=0.0)]
+        assert [alert.value for alert in store.alerts.page()] == [None]
 
     def test_an_address_opens_it(self, postgres: Postgres, name: str) -> None:
         with closing(open_store(postgres.url(name))) as store:

@@ -30,6 +30,7 @@ AFTER = 4_102_444_800_000  # 2100
 def upgrade() -> None:
     """Make them."""
     _make_readings()
+    _make_events()
     _make_alerts()
     _make_delivery()
     _make_settings()
@@ -73,7 +74,7 @@ def _make_readings() -> None:
     )
 
 
-def _make_alerts() -> None:
+def _make_events() -> None:
     op.create_table(
         "alert_states",
         sa.Column("device_id", TEXT, primary_key=True),
@@ -109,6 +110,9 @@ def _make_alerts() -> None:
         sa.Index("alert_events_by_device", "device_id", "at", "event_id"),
         sa.Index("alert_events_outbox", "stored_at", "event_id"),
     )
+
+
+def _make_alerts() -> None:
     op.create_table(
         "alerts",
         sa.Column("alert_id", TEXT, primary_key=True),
