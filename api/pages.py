@@ -58,14 +58,27 @@ def place(text: str | None, listed: str, key: type[Key]) -> Key | None:
     """The key in a cursor; None without one. Raises InvalidParameter."""
     if text is None:
         return None
+    of, found = _read(text, key)
+    if of != listed:
+        raise InvalidParameter("cursor", _WRONG)
+    return found
+
+
+def list_of(text: str) -> str:
+    """The name of the list that a cursor is of. Raises InvalidParameter."""
+    return _read(text, object)[0]
+
+
+def _read(text: str, key: type[Key]) -> tuple[str, Key]:
     try:
         padded = text + "=" * (-len(text) % 4)
         decoded = base64.b64decode(padded, altchars=b"-_", validate=True)
-        of, found = msgspec.json.decode(decoded, type=tuple[str, key])  # type: ignore[valid-type]
+        found: tuple[str, Key] = msgspec.json.decode(
+            decoded,
+            type=tuple[str, key],  # type: ignore[valid-type]
+        )
     except (ValueError, msgspec.MsgspecError) as problem:
         raise InvalidParameter("cursor", _WRONG) from problem
-    if of != listed:
-        raise InvalidParameter("cursor", _WRONG)
     return found
 
 

@@ -11,10 +11,13 @@ from typing import Any
 from flask import request
 
 from api.errors import InvalidParameter
+from fleetpulse.stores.protocols import Resolution
 from fleetpulse.wire import is_identifier
 
 DEFAULT_LIMIT = 100
 LARGEST_LIMIT = 1000
+AUTO = "auto"
+RESOLUTIONS = [*map(str, Resolution), AUTO]
 
 _DIGITS = re.compile(r"\d{1,15}", re.ASCII)
 # A "+" in an address is a space once decoded: 2026-11-22T10:00:00+01:00 arrives like this.
@@ -99,13 +102,13 @@ def read_order(text: str) -> str:
     return text
 
 
-def read_resolution(text: str) -> str:
-    """The resolution that is served for the one asked."""
-    if text in ("raw", "auto"):
-        return "raw"
-    if text in ("1m", "1h"):
-        raise ValueError(f"{text} is not kept by this version; use raw or auto.")
-    raise ValueError("must be raw or auto.")
+def read_resolution(text: str) -> Resolution | None:
+    """A resolution; None: auto."""
+    if text == AUTO:
+        return None
+    if text not in set(Resolution):
+        raise ValueError(f"must be one of {', '.join(RESOLUTIONS)}.")
+    return Resolution(text)
 
 
 def read_device_id(text: str) -> str:
@@ -159,8 +162,9 @@ OPEN = Parameter(
 )
 RESOLUTION = Parameter(
     name="resolution",
-    description="raw: every reading; auto: what fits the period, for now always raw",
+    description="raw: every reading; 1m, 1h: rollups of a minute or an hour; auto: what fits the"
+    " period and is still kept. The answer says which",
     read=read_resolution,
-    default="raw",
-    swagger={"enum": ["raw", "auto"], "default": "auto"},
+    default=Resolution.RAW,
+    swagger={"enum": RESOLUTIONS, "default": "raw"},
 )

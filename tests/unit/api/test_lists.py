@@ -110,8 +110,6 @@ def test_a_limit_that_makes_no_sense_is_refused_by_name(
         ("until", "2026-13-01"),
         ("since", "-5"),
         ("order", "random"),
-        ("resolution", "1m"),
-        ("resolution", "1h"),
         ("resolution", "5s"),
         ("limt", "5"),
     ],
