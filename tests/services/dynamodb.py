@@ -33,10 +33,10 @@ KEYS = AwsKeys("local", Secret("local"))
 
 
 class DynamoDBLocal:
-    """One server, its data in `folder`. It can be killed and started again on the same data."""
+    """One server. Its data are in memory, or with `lasting` in `folder` across a kill: slower."""
 
-    def __init__(self, folder: Path, jars: Path) -> None:
-        self._folder, self._jars = folder, jars
+    def __init__(self, folder: Path, jars: Path, *, lasting: bool = False) -> None:
+        self._folder, self._jars, self._lasting = folder, jars, lasting
         self._process: subprocess.Popen[bytes] | None = None
         self._output = folder / "output.txt"
         (self.port,) = free_ports(1)
@@ -115,8 +115,9 @@ class DynamoDBLocal:
 
     def _command(self) -> list[str]:
         options = ("-Xmx384m", "-XX:+UseSerialGC", f"-Djava.library.path={self._jars}")
-        where = ("-dbPath", str(self._folder), "-sharedDb", "-port", str(self.port))
-        return ["java", *options, "-cp", f"{self._jars}/*", MAIN, *where, "-disableTelemetry"]
+        where = ("-dbPath", str(self._folder)) if self._lasting else ("-inMemory",)
+        served = ("-sharedDb", "-port", str(self.port), "-disableTelemetry")
+        return ["java", *options, "-cp", f"{self._jars}/*", MAIN, *where, *served]
 
     def _wait_until_it_answers(self) -> None:
         assert self._process is not None
@@ -136,11 +137,22 @@ class DynamoDBLocal:
 
 @pytest.fixture(scope="session")
 def dynamodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DynamoDBLocal]:
-    """A running server; tests that stop it use `dynamodb.down()`."""
+    """A running server, its data in memory."""
+    with _started(tmp_path_factory.mktemp("dynamodb"), lasting=False) as server:
+        yield server
+
+
+@pytest.fixture
+def lasting_dynamodb(tmp_path: Path) -> Iterator[DynamoDBLocal]:
+    """A running server that can be killed with `down()` and comes back with its data."""
+    with _started(tmp_path, lasting=True) as server:
+        yield server
+
+
+def _started(folder: Path, *, lasting: bool) -> DynamoDBLocal:
     try:
-        server = DynamoDBLocal(tmp_path_factory.mktemp("dynamodb"), jars("dynamodb", *JARS))
+        server = DynamoDBLocal(folder, jars("dynamodb", *JARS), lasting=lasting)
         server.start()
     except Unavailable as problem:
         without(f"DynamoDB Local ({problem})", how=JAVA)
-    with server:
-        yield server
+    return server
