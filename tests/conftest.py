@@ -11,7 +11,7 @@ from fleetpulse.settings import PROCESS_SETTINGS, variables
 
 pytest.register_assert_rewrite("tests.contracts")
 
-pytest_plugins = ["tests.services.chromium", "tests.services.kafka"]
+pytest_plugins = ["tests.services.chromium", "tests.services.kafka", "tests.services.s3"]
 
 # Examples take as long as a busy machine needs; the gate tries the same ones for every commit.
 hypothesis.settings.register_profile(

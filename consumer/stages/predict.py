@@ -68,6 +68,7 @@ def predict(predictor: Predictor, rules: RuleBook) -> Stage:
             name: rules.limit[batch.slots, RULE_NAMES.index(name)] for name in PREDICTED_RULES
         }
         scores = predictor.score(batch.slots, batch.kinds, batch.measured_at, batch.values, limits)
+        rules.refresh_thresholds()
         probability, expected_s = worst(scores.probability, scores.expected_s, len(batch))
         return replace(
             batch,

@@ -55,13 +55,17 @@ class RuleBook:
         if self._asked_at is None or abs(now - self._asked_at) >= REFRESH_MS:
             self._asked_at = now
             stale |= self._read_changes(now)
-        thresholds = self._ask_default_thresholds()
-        if thresholds != self._default_thresholds:
-            self._default_thresholds = thresholds
-            stale = set(range(len(self._roster)))
         self._grow()
         for slot in stale:
             self._set(slot)
+
+    def refresh_thresholds(self) -> None:
+        """Take in what the models that have just scored call soon."""
+        thresholds = self._ask_default_thresholds()
+        if thresholds != self._default_thresholds:
+            self._default_thresholds = thresholds
+            for slot in range(len(self._roster)):
+                self._set(slot)
 
     def rule(self, slot: int, name: str) -> Rule:
         """One rule of one device."""

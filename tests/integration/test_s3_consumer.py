@@ -19,11 +19,9 @@ from fleetpulse.stores.memory import MemoryStore
 from model.predictor import Scores, load_predictor
 from model.registry import ModelRegistry, open_registry
 from model.registry_kept import LastGood
-from tests.services import s3 as service
 from tests.services.s3 import KEYS, S3, WRONG_KEYS, SlowWay
 from tests.unit.model.builders import moments, rows
 
-s3 = service.s3  # the fixture
 pytestmark = pytest.mark.integration
 
 

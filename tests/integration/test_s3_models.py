@@ -10,10 +10,8 @@ import pytest
 from fleetpulse.errors import ModelError
 from model.registry import ModelCard, ModelRegistry, open_registry
 from tests.contracts.model_registry import CONTENT, RegistryContract, a_card
-from tests.services import s3 as service
 from tests.services.s3 import KEYS, S3, STRANGER, WRONG_KEYS
 
-s3 = service.s3  # the fixture
 pytestmark = pytest.mark.integration
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from consumer.pipeline import Stage
@@ -14,7 +16,15 @@ from fleetpulse.alerts import AlertEvent, RuleChange, State, Status
 from fleetpulse.clock import ManualClock
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.telemetry import Reading
-from tests.unit.consumer.builders import NOON, FakePredictor, Log, a_reading, consume, decode
+from tests.unit.consumer.builders import (
+    NOON,
+    FakePredictor,
+    FakeScores,
+    Log,
+    a_reading,
+    consume,
+    decode,
+)
 
 
 def events_of(*readings: Reading, store: MemoryStore | None = None) -> list[AlertEvent]:
@@ -174,6 +184,25 @@ def test_a_changed_limit_is_in_force_within_seconds() -> None:
     store.rules.put(RuleChange(device_id="pi-1", rule="heat", limit=55, changed_at=NOON))
     clock.advance(REFRESH_MS / 1000)
     assert events(hot(5, 60)) == 1
+
+
+def test_the_models_that_score_say_what_soon_is() -> None:
+    class Promoted(FakePredictor):
+        """Takes other models over with its next batch, as a promotion does."""
+
+        def score(self, *columns: Any) -> FakeScores:
+            self.thresholds = {"heat": 0.1, "overload": 0.1}
+            return super().score(*columns)
+
+    roster, predictor, store = Roster(), Promoted(), MemoryStore()
+    rules = RuleBook(store.rules, roster, ManualClock(NOON), lambda: predictor.thresholds)
+    limits = Limits(store.alerts, rules, predictor)
+    batch = decode(a_reading(0, temperature_c=60, load_pct=20), roster=roster)
+    limits.load(batch)
+
+    batch = limits(predict(predictor, rules)(batch))
+
+    assert [event.state for event in batch.events] == [State.SOON]
 
 
 def test_a_rule_that_is_switched_off_ends_its_alert_and_stays_quiet() -> None:
