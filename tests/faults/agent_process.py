@@ -26,10 +26,12 @@ STANDING_S = 0.005  # of real time, between two looks at a clock that stands sti
 
 
 class Day(msgspec.Struct, frozen=True):
-    """When the agent's clock begins, and where it stops (Unix ms)."""
+    """When the agent's clock begins, where it stops, and when and how far it jumps (Unix ms)."""
 
     from_ms: int
     until_ms: int
+    jump_at_ms: int
+    jump_ms: int
 
 
 class DayClock(ManualClock):
@@ -37,13 +39,17 @@ class DayClock(ManualClock):
 
     def __init__(self, day: Day) -> None:
         super().__init__(day.from_ms)
-        self._until_ms = day.until_ms
+        self._until_ms, self._jump_at_ms, self._jump_ms = day.until_ms, day.jump_at_ms, day.jump_ms
 
     def pass_time(self, seconds: float) -> float:
         """Move on; the real seconds to wait instead, once the day is over."""
         if self.now_ms() >= self._until_ms:
             return STANDING_S
         self.advance(min(seconds, (self._until_ms - self.now_ms()) / 1000))
+        if self._jump_ms and self.now_ms() >= self._jump_at_ms:
+            self.advance(self._jump_ms / 1000)
+            self._until_ms += self._jump_ms
+            self._jump_ms = 0
         return 0.0
 
     def wait(self, seconds: float, stop: threading.Event) -> bool:

@@ -82,36 +82,53 @@ class Account:
 
 
 class FarAgent:
-    """`fleetpulse agent simulated` as a process whose days pass in seconds."""
+    """`fleetpulse agent simulated` as a process whose days pass in seconds.
 
-    def __init__(self, folder: Path, servers: str, topic: str, cap_bytes: int = CAP_BYTES) -> None:
-        self.spool = folder / "spool" / DEVICE
+    folder: for what it says. data: where it keeps its spool.
+    """
+
+    def __init__(
+        self, folder: Path, servers: str, topic: str, *, data: Path, cap_bytes: int
+    ) -> None:
+        self.spool = data / "spool" / DEVICE
+        self.scenario = "demo"
+        self.began_ms = time.time_ns() // 1_000_000 - AGO_MS  # its first reading, nearly
         self._words = ["simulated", "--topic", topic, "--device-id", DEVICE]
         self._cap_bytes = cap_bytes
         self._goal = 0  # how many readings it will have taken
-        self._began_ms = time.time_ns() // 1_000_000 - AGO_MS
         self._environment = {
             "KAFKA_BROKER_SETTINGS": servers,
-            "FLEETPULSE_DATA": str(folder),
+            "FLEETPULSE_DATA": str(data),
             "FLEETPULSE_SPOOL_BYTES": str(cap_bytes),
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._output = folder / "agent.txt"
 
-    def start(self, readings: int, before: Callable[[], None] | None = None) -> None:
+    def start(
+        self, readings: int, *, before: Callable[[], None] | None = None, jump_ms: int = 0
+    ) -> None:
         """Start it. It takes that many readings, one every 5 s of its clock; then it only delivers.
 
         readings: at least 1, so that one can see it work. before: called in the new process first.
+        jump_ms: how far its clock jumps in the middle; that may cost one reading.
         """
         taken = self._taken()
-        begins, self._goal = self._began_ms + taken * INTERVAL_MS, taken + readings
+        self._goal = taken + readings - bool(jump_ms)
+        begins = self.began_ms + taken * INTERVAL_MS
         ends = begins + 1000 + (readings - 1) * INTERVAL_MS
-        day = msgspec.json.encode(Day(begins, ends)).decode()
+        day = Day(begins, ends, jump_at_ms=(begins + ends) // 2, jump_ms=jump_ms)
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.agent_process", *self._words],
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.faults.agent_process",
+                    *self._words,
+                    "--scenario",
+                    self.scenario,
+                ],
                 cwd=ROOT,
-                env=os.environ | self._environment | {VARIABLE: day},
+                env=os.environ | self._environment | {VARIABLE: msgspec.json.encode(day).decode()},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -232,13 +249,29 @@ def segments(spool: Path) -> list[Path]:
 
 
 class World:
-    """An agent, a broker far from it, and the consumer and the store behind that."""
+    """An agent, a broker far from it, and the consumer and the store behind that.
 
-    def __init__(self, kafka: FarKafka, folder: Path, cap_bytes: int = CAP_BYTES) -> None:
+    agent_folder: where the agent keeps its own, if that is elsewhere.
+    """
+
+    def __init__(
+        self,
+        kafka: FarKafka,
+        folder: Path,
+        *,
+        cap_bytes: int = CAP_BYTES,
+        agent_folder: Path | None = None,
+    ) -> None:
         self.proxy = kafka.proxy
         self._kafka, self._folder = kafka, folder
         self._scene, self._clean = Scene(kafka, folder), Scene(kafka, folder)
-        self.agent = FarAgent(folder, kafka.far_servers, self._scene.topic, cap_bytes)
+        self.agent = FarAgent(
+            folder,
+            kafka.far_servers,
+            self._scene.topic,
+            data=agent_folder or folder,
+            cap_bytes=cap_bytes,
+        )
         self._scene.member().start()
 
     def verdict(self) -> Verdict:
@@ -261,6 +294,10 @@ class World:
         if account.waiting:
             faults.append(f"{account.waiting} readings still wait")
         return replace(verdict, faults=faults)
+
+    def store(self) -> contextlib.AbstractContextManager[Store]:
+        """What the consumer writes to."""
+        return opened(self._scene.url)
 
     @contextlib.contextmanager
     def _undisturbed(self, records: list[Record]) -> Iterator[Store]:
