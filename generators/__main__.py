@@ -10,15 +10,18 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleetpulse import kafka, wire
+from fleetpulse import kafka, logs, wire
 from fleetpulse.clock import SystemClock
 from fleetpulse.errors import FleetpulseError, SettingsError
+from fleetpulse.health import Health
 from fleetpulse.settings import AgentSettings, load
 from generators.agent import Agent, Source
+from generators.observed import Observed
 from generators.publish import Publisher
 from generators.spool import Spool
 
@@ -52,7 +55,6 @@ KIND = {kind.name: kind for kind in KINDS}
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one agent until it is told to stop; the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         return _run(words)
     except SettingsError as problem:
@@ -70,6 +72,7 @@ def _run(words: list[str]) -> int:
     kind: Kind = arguments.agent
     given = {name: getattr(arguments, name, None) for name in ("data", "topic", "device_id")}
     settings = load(AgentSettings, interval_s=getattr(arguments, "interval", None), **given)
+    logs.configure("agent", settings)
     module = importlib.import_module(kind.module)
     if kind.name == "replay":
         return int(module.main(arguments, settings))
@@ -126,7 +129,7 @@ def run_agent(source: Source, settings: AgentSettings, device_id: str) -> None:
     clock = SystemClock()
     spool = Spool(settings.data / "spool" / device_id, settings.spool_bytes, clock)
     for sentence in spool.damage:
-        log.warning("The spool was damaged: %s", sentence)
+        log.warning("the spool was damaged", extra={"damage": sentence})
     publisher = Publisher(
         spool,
         topic=topic,
@@ -135,29 +138,49 @@ def run_agent(source: Source, settings: AgentSettings, device_id: str) -> None:
         clock=clock,
     )
     log.info(
-        "device=%s kind=%s topic=%s every %g s; waiting=%d dropped=%d so far",
-        device_id,
-        source.kind,
-        topic,
-        settings.interval_s,
-        spool.depth,
-        spool.dropped,
+        "the agent starts",
+        extra={
+            "device": device_id,
+            "kind": source.kind,
+            "topic": topic,
+            "interval_s": settings.interval_s,
+            "waiting": spool.depth,
+            "dropped": spool.dropped,
+        },
     )
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
-    agent = Agent(
-        source,
-        spool,
-        publisher,
-        device_id=device_id,
-        interval_s=settings.interval_s,
-        clock=clock,
-    )
     try:
-        agent.run(stop)
+        with _observed(settings, spool, publisher) as observed:
+            Agent(
+                source,
+                spool,
+                publisher,
+                device_id=device_id,
+                interval_s=settings.interval_s,
+                clock=clock,
+                observed=observed,
+            ).run(stop)
     finally:
         spool.close()
+
+
+@contextmanager
+def _observed(settings: AgentSettings, spool: Spool, publisher: Publisher) -> Iterator[Observed]:
+    """What /healthz, /readyz and /metrics tell of these, answered as long as the block runs."""
+    health, clock = Health(), SystemClock()
+    if settings.ops_port is None:
+        yield Observed(spool, publisher, clock=clock, health=health)
+        return
+    # Only here: the metrics' library takes 4 MB, and few agents are scraped.
+    from fleetpulse.metrics import AgentMetrics, new_registry
+    from fleetpulse.ops import ops_server
+
+    registry = new_registry("agent", health)
+    metrics = AgentMetrics(registry)
+    with ops_server(settings.ops_host, settings.ops_port, health, registry):
+        yield Observed(spool, publisher, clock=clock, health=health, metrics=metrics)
 
 
 def _check_names(device_id: str, topic: str) -> None:

@@ -9,7 +9,9 @@ from typing import Protocol
 
 from fleetpulse import wire
 from fleetpulse.clock import Clock
+from fleetpulse.health import Health
 from fleetpulse.telemetry import CHANNELS, Reading, a_reading_of
+from generators.observed import Observed
 from generators.publish import Publisher
 from generators.spool import Spool
 
@@ -75,6 +77,7 @@ class Agent:
         device_id: str,
         interval_s: float,
         clock: Clock,
+        observed: Observed | None = None,
     ) -> None:
         self._source = source
         self._spool = spool
@@ -82,6 +85,7 @@ class Agent:
         self._device_id = device_id
         self._interval_ms = round(interval_s * 1000)
         self._clock = clock
+        self._observed = observed or Observed(spool, publisher, clock=clock, health=Health())
         self._readings = 0
         self._failed = ""  # how the source failed last
 
@@ -95,14 +99,17 @@ class Agent:
                 break
             now_ms = self._clock.now_ms()
             self._measure(now_ms)
+            self._observed.look()
             due_ms = next_due(due_ms, now_ms, self._interval_ms)
         self._publisher.drain(DRAIN_S)
         log.info(
-            "device=%s stopped: published=%d waiting=%d dropped=%d",
-            self._device_id,
-            self._publisher.published,
-            self._spool.depth,
-            self._spool.dropped,
+            "the agent stopped",
+            extra={
+                "device": self._device_id,
+                "published": self._publisher.published,
+                "waiting": self._spool.depth,
+                "dropped": self._spool.dropped,
+            },
         )
 
     def _measure(self, now_ms: int) -> None:
@@ -110,12 +117,17 @@ class Agent:
         try:
             reading = reading_of(self._source, self._device_id, self._spool.next_seq, now_ms)
         except Exception as problem:
+            self._observed.failed(problem)
             if self._failed != repr(problem):
                 self._failed = repr(problem)
-                log.exception("device=%s could not be measured; trying on", self._device_id)
+                log.exception("not measured; trying on", extra={"device": self._device_id})
             return
         self._failed = ""
         self._spool.append(wire.encode(reading))
+        self._observed.reading(reading)
         self._readings += 1
         if self._readings == 1:
-            log.info("device=%s %s", self._device_id, abilities(reading))
+            log.info(
+                "the first reading",
+                extra={"device": self._device_id, "abilities": abilities(reading)},
+            )

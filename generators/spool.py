@@ -120,6 +120,11 @@ class Spool:
         self.settle()
 
     @property
+    def trouble(self) -> str:
+        """Why the disk does not take readings, which wait in memory then; empty: it does."""
+        return self._trouble
+
+    @property
     def size_bytes(self) -> int:
         """How much the segments take on the disk."""
         return sum(segment.size for segment in self._segments)
