@@ -16,7 +16,7 @@ from fleetpulse.errors import StartError
 WRONG_SETTINGS = 2  # the exit code of a part that will never start as things are
 _HOPELESS = 5  # starts of a part that has never lived for _STARTED_S
 _STARTED_S = 10.0
-STOP_S = 4.0  # SIGTERM first; who still runs after this is killed
+STOP_S = 9.0  # SIGTERM first; who still runs after this is killed
 _BACKOFF_S = (1.0, 2.0, 5.0, 10.0)
 _STEADY_S = 60.0  # after this long a start counts as good, and the wait begins small again
 _LOG_BYTES = 5_000_000

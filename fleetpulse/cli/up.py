@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -14,13 +15,17 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fleetpulse.cli.parts import Part, Supervised, stop_all
+from fleetpulse.cli.readiness import Readiness
 from fleetpulse.errors import FleetpulseError, SettingsError, StartError
 from fleetpulse.kafka import EmbeddedBroker
 from fleetpulse.settings import AgentSettings, ApiSettings, check_all, load
 
+OPS_FILE = "ops.json"  # in the data folder: where each part answers /readyz and /metrics
+WEB = "web"
 _LOOK_S = 0.5
 _PI_MODEL = Path("/proc/device-tree/model")
 
@@ -71,7 +76,9 @@ def _run(settings: AgentSettings, port: int, *, with_simulation: bool) -> None:
         "FLEETPULSE_PORT": str(port),
         "PYTHONUNBUFFERED": "1",
     }
-    chosen = parts(with_simulation=with_simulation)
+    chosen, ports = with_ops_ports(parts(with_simulation=with_simulation))
+    (settings.data / OPS_FILE).write_text(json.dumps(ports, indent=1) + "\n")
+    readiness = Readiness(ports, _say)
     running = [Supervised(part, environment, logs, _say) for part in chosen]
     try:
         for part in running:
@@ -82,6 +89,7 @@ def _run(settings: AgentSettings, port: int, *, with_simulation: bool) -> None:
             for part in running:
                 part.look_after()
             greet()
+            readiness.look()
     finally:
         _say("stopping …")
         stop_all(running)
@@ -93,7 +101,7 @@ def parts(*, with_simulation: bool) -> list[Part]:
     """The processes of the local stack."""
     here = "raspberry" if _is_raspberry() else "pc"
     chosen = [
-        Part(name="web", arguments=["fleetpulse.cli.local_web"]),
+        Part(name=WEB, arguments=["fleetpulse.cli.local_web"]),
         Part(name="consumer", arguments=["consumer", "hardware"]),
         Part(name="bot", arguments=["bot"]),
         Part(
@@ -105,6 +113,32 @@ def parts(*, with_simulation: bool) -> list[Part]:
     if with_simulation:
         chosen += [_simulated("pc2", "pc"), _simulated("raspberry1", "raspberry")]
     return chosen
+
+
+def with_ops_ports(chosen: Sequence[Part]) -> tuple[list[Part], dict[str, int]]:
+    """The parts, each with a free port for /readyz and /metrics, and these ports by name.
+
+    The web part answers on its own.
+    """
+    own = [part.name for part in chosen if part.name != WEB]
+    ports = dict(zip(own, _free_ports(len(own)), strict=True))
+    return [_with_ops_port(part, ports.get(part.name)) for part in chosen], ports
+
+
+def _with_ops_port(part: Part, port: int | None) -> Part:
+    if port is None:
+        return part
+    own = {"FLEETPULSE_OPS_HOST": "127.0.0.1", "FLEETPULSE_OPS_PORT": str(port)}
+    return replace(part, environment={**part.environment, **own})
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports of this machine that nobody listens on, all different."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def _simulated(device_id: str, kind: str) -> Part:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fleetpulse.cli.parts import Part, Supervised, stop_all
-from fleetpulse.cli.up import parts
+from fleetpulse.cli.up import parts, with_ops_ports
 from fleetpulse.errors import StartError
 
 SLEEPER = "import time; time.sleep(60)"
@@ -139,3 +139,12 @@ def test_without_simulation_only_this_machine_is_measured() -> None:
     names = [part.name for part in parts(with_simulation=False)]
 
     assert [name for name in names if name.startswith("agent")] == ["agent-this-machine"]
+
+
+def test_every_part_but_the_web_gets_a_port_of_its_own_to_be_watched_on() -> None:
+    chosen, ports = with_ops_ports(parts(with_simulation=True))
+
+    given = {part.name: part.environment.get("FLEETPULSE_OPS_PORT") for part in chosen}
+    assert given.pop("web") is None
+    assert given == {name: str(port) for name, port in ports.items()}
+    assert len(set(ports.values())) == len(given) == 5
