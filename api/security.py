@@ -24,7 +24,7 @@ _HEADERS = {
     " base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with no-referrer a form's Origin would be null
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 # A path that does not exist: whoever is known may learn that.

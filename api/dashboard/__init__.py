@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flask import Blueprint, Response, abort, render_template, send_from_directory
 
+from api.callers import caller
 from api.parts import parts
 from fleetpulse.errors import StartError
 
@@ -27,7 +28,8 @@ def dashboard() -> Blueprint:
     @pages.get("/", endpoint="index")
     @pages.get("/devices/<device_id>", endpoint="device")
     def page(device_id: str | None = None) -> str:
-        return render_template("index.html", chat_url=parts().chat_url)
+        logged_in = caller().key is not None
+        return render_template("index.html", chat_url=parts().chat_url, logged_in=logged_in)
 
     @pages.get("/static/charts/<name>")
     def chart_file(name: str) -> Response:

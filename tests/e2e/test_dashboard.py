@@ -13,9 +13,14 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from api import create_app
+from api.app import LOCAL_DOOR
+from api.door import Door
 from fleetpulse.alerts import State, Status
 from fleetpulse.clock import SystemClock
+from fleetpulse.keys import Purpose, make_key
+from fleetpulse.notices import Matter, Notices
 from fleetpulse.stores.memory import MemoryStore
+from fleetpulse.stores.protocols import Resolution, Scope
 from fleetpulse.telemetry import CHANNEL_NAMES
 from tests.unit.api.builders import CARD, FakePublisher, FakeRegistry, save_event, save_reading
 
@@ -64,7 +69,7 @@ def store() -> MemoryStore:
 class Site:
     """The API on a free port, which can go away and come back."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: MemoryStore, door: Door = LOCAL_DOOR) -> None:
         self._app = create_app(
             store,
             FakeRegistry([CARD]),
@@ -72,6 +77,7 @@ class Site:
             interval_s=5.0,
             chat_url="/chat",
             publisher=FakePublisher(),
+            door=door,
         )
         self._server: BaseWSGIServer
         self._port = 0
@@ -368,3 +374,106 @@ def test_the_api_description_is_drawn_without_another_server(page: Page, site: S
     page.goto(f"{site.url}/docs")
 
     expect(page.get_by_text("/api/v1/fleet", exact=True)).to_be_visible(timeout=PATIENCE_MS)
+
+
+def an_own_alert(store: MemoryStore) -> Notices:
+    """fleetpulse has said that a consumer is silent."""
+    notices = Notices(store, SystemClock())
+    notices.report(Matter.CONSUMER_SILENT, "No consumer was heard for 60 s.")
+    return notices
+
+
+def test_an_alert_about_fleetpulse_itself_is_told_and_leads_nowhere(
+    page: Page, site: Site, store: MemoryStore
+) -> None:
+    a_raspberry(store)
+    notices = an_own_alert(store)
+
+    page.goto(site.url)
+
+    alert = page.locator(".alerts li")
+    expect(alert).to_contain_text("trouble", timeout=PATIENCE_MS)
+    expect(alert).to_contain_text("consumer silent")
+    expect(alert).to_contain_text("No consumer was heard for 60 s.")
+    assert alert.get_by_role("link").count() == 0
+
+    notices.report(Matter.CONSUMER_SILENT, None)
+
+    expect(alert).to_contain_text("well again", timeout=PATIENCE_MS)
+
+
+def test_a_week_is_drawn_from_rollups(page: Page, site: Site, store: MemoryStore) -> None:
+    now = now_ms()
+    first = now - now % 60_000 - 6 * 24 * 3_600_000
+    for seq in range(50):
+        save_reading(store, at=first + seq * 60_000, seq=seq, temperature_c=60.0 + seq % 5)
+    save_reading(store, at=now, seq=99, temperature_c=60.0)
+    store.roll(Resolution.MINUTE, [("pi-1", first + each * 60_000) for each in range(50)])
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{site.url}/devices/pi-1")
+    expect(page.locator(".chart canvas")).to_be_visible(timeout=PATIENCE_MS)
+
+    with page.expect_response(lambda answer: "resolution=auto" in answer.url) as found:
+        page.get_by_role("button", name="7 d").click()
+
+    assert found.value.json()["resolution"] == "1m"
+    expect(page.locator(".chart canvas")).to_be_visible()
+    expect(page.locator(".u-legend")).to_contain_text("°C", timeout=PATIENCE_MS)
+
+
+def test_others_log_in_with_a_link_or_a_key_and_log_out(
+    browser: Browser, store: MemoryStore
+) -> None:
+    a_raspberry(store)
+    site = Site(store, Door(host="0.0.0.0"))  # noqa: S104
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    link, code = make_key(
+        "link", [Scope.READ], now_ms=now_ms(), purpose=Purpose.LINK, expires_at=now_ms() + 600_000
+    )
+    key, text = make_key("display", [Scope.ACT], now_ms=now_ms())
+    store.keys.put(link)
+    store.keys.put(key)
+    try:
+        page.goto(f"{site.url}/login?code={code}")
+        page.get_by_role("button", name="Open the dashboard").click()
+        expect(page.get_by_role("row", name="pi-1")).to_be_visible()
+
+        page.get_by_role("button", name="Log out").click()
+        expect(page.get_by_label("Key")).to_be_visible()
+
+        page.goto(f"{site.url}/devices/pi-1")
+        page.get_by_label("Key").fill(text)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("heading", name="pi-1")).to_be_visible()
+
+        store.keys.revoke(key.key_id, now_ms())
+        expect(page.get_by_label("Key")).to_be_visible()
+    finally:
+        context.close()
+        site.stop()
+
+
+def test_swagger_asks_with_the_key_that_it_was_given(browser: Browser, store: MemoryStore) -> None:
+    site = Site(store)
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    key, text = make_key("display", [Scope.READ], now_ms=now_ms())
+    store.keys.put(key)
+    try:
+        page.goto(f"{site.url}/docs")
+        page.get_by_role("button", name="Authorize").first.click()
+        page.locator(".auth-container input").fill(text)
+        page.locator(".auth-btn-wrapper button.authorize").click()
+        page.locator(".auth-btn-wrapper button.btn-done").click()
+        page.locator("#operations-fleet-get_fleet button").first.click()
+        page.get_by_role("button", name="Try it out").click()
+        with page.expect_request(lambda request: request.url.endswith("/fleet")) as sent:
+            page.get_by_role("button", name="Execute").click()
+        assert sent.value.headers["x-api-key"] == text
+    finally:
+        context.close()
+        site.stop()

@@ -13,7 +13,7 @@ export function alertList({ withDevice, empty }) {
     node: element("div", {}, list, none),
     update(alerts) {
       none.hidden = alerts.length > 0;
-      keyed(list, rows, alerts, (alert) => alert.alert_id, () => alertRow(withDevice));
+      keyed(list, rows, alerts, (alert) => alert.alert_id, (alert) => alertRow(alert, withDevice));
     },
     tick(nowMs) {
       for (const row of rows.values()) row.tick(nowMs);
@@ -21,10 +21,12 @@ export function alertList({ withDevice, empty }) {
   };
 }
 
-function alertRow(withDevice) {
+/** Whether an alert is about fleetpulse itself, which has no page of its own. */
+const isOurs = (alert) => alert.kind === "fleetpulse";
+
+function alertRow(shownFirst, withDevice) {
   const pill = statePill();
-  const device = element("a", { className: "device" });
-  device.dataset.page = "";
+  const device = isOurs(shownFirst) ? element("strong", {}, "fleetpulse itself") : deviceLink(shownFirst);
   const rule = element("span", { className: "rule" });
   const age = element("span", { className: "age" });
   const steps = element("p", { className: "steps" });
@@ -42,11 +44,9 @@ function alertRow(withDevice) {
     update(alert) {
       shown = alert;
       setClass(node, alert.closed_at === null ? `open is-${alert.severity}` : "over");
-      pill.update(alert.state);
-      setText(device, alert.device_id);
-      device.href = `/devices/${encodeURIComponent(alert.device_id)}`;
-      setText(rule, alert.rule);
-      setText(steps, stepsOf(alert));
+      pill.update(alert.state, isOurs(alert));
+      setText(rule, isOurs(alert) ? alert.rule.replaceAll("-", " ") : alert.rule);
+      setText(steps, isOurs(alert) ? ownSteps(alert) : stepsOf(alert));
       setText(causes, alert.causes.join("; "));
       causes.hidden = !alert.causes.length;
     },
@@ -54,6 +54,19 @@ function alertRow(withDevice) {
       if (shown) setText(age, ago(shown.changed_at, nowMs));
     },
   };
+}
+
+function deviceLink({ device_id: id }) {
+  const link = element("a", { className: "device", href: `/devices/${encodeURIComponent(id)}` }, id);
+  link.dataset.page = "";
+  return link;
+}
+
+/** "since 12:03:10 → well again 12:09:01 after 5 min" */
+function ownSteps(alert) {
+  const began = `since ${moment(alert.opened_at)}`;
+  if (alert.closed_at === null) return began;
+  return `${began} → well again ${moment(alert.closed_at)} after ${span((alert.closed_at - alert.opened_at) / 1000)}`;
 }
 
 /** "soon 12:03:10 (83 %, in 74 s) → stressed 12:04:20 → recovered 12:09:01" */

@@ -51,7 +51,9 @@ function show(node) {
 }
 
 function fail(problem) {
-  if (problem instanceof Refused && problem.status === 404) {
+  if (problem instanceof Refused && problem.status === 401) {
+    globalThis.location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
+  } else if (problem instanceof Refused && problem.status === 404) {
     show(element("p", { className: "notice" }, problem.message));
     say("live", "live");
   } else if (problem instanceof Refused) {

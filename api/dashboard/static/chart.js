@@ -1,10 +1,12 @@
 // A live chart of one channel of one device: its value, its limit, and the probability of stress.
 
 import { element } from "./dom.js";
-import { amount, unitAfter } from "./format.js";
+import { amount, moment, unitAfter } from "./format.js";
 import * as rest from "./rest.js";
 
 const MOST_PAGES = 20;
+const RAW_MINUTES = 360; // a longer period is drawn from what fits it
+const ROLLUPS_EVERY_MS = 30_000;
 const SHORTEST_MS = 60_000; // of what the time axis shows
 const SHADES = { soon: "--soon", stressed: "--stressed" };
 
@@ -27,7 +29,7 @@ export class Chart {
     this.height = height;
     this.minutes = minutes;
     this.compact = compact;
-    this.readings = [];
+    this.#forget();
     this.limit = null;
     this.channel = null;
     this.offsetMs = 0;
@@ -60,8 +62,14 @@ export class Chart {
   /** Another period; its readings are fetched by the next `refresh`. */
   setMinutes(minutes) {
     this.minutes = minutes;
+    this.#forget();
+  }
+
+  #forget() {
     this.readings = [];
     this.loaded = false;
+    this.resolution = this.minutes > RAW_MINUTES ? "auto" : "raw";
+    this.askedAt = 0;
   }
 
   /** Fetch what is new up to the device's newest reading, and draw it. */
@@ -70,16 +78,35 @@ export class Chart {
     this.firstMs = firstMs;
     const from = nowMs - this.minutes * 60_000;
     const last = this.readings.at(-1)?.measured_at ?? null;
-    if (!this.loaded || (newestMs !== null && (last === null || newestMs > last))) {
-      const minutes = this.minutes;
-      const found = await rest.readings(this.deviceId, last === null ? from : last + 1, MOST_PAGES);
+    if (this.#isBehind(newestMs, last)) {
+      const { minutes } = this;
+      const since = last === null ? from : this.#isRolled() ? last : last + 1;
+      const found = await rest.history(this.deviceId, since, this.resolution, MOST_PAGES);
       if (minutes !== this.minutes) return; // the period was changed meanwhile
-      this.readings.push(...found);
-      this.loaded = true;
+      this.#add(found);
     }
     const kept = this.readings.findIndex((reading) => reading.measured_at >= from);
     if (kept > 0) this.readings.splice(0, kept);
     this.#draw();
+  }
+
+  #isRolled() {
+    return this.resolution === "1m" || this.resolution === "1h";
+  }
+
+  #isBehind(newestMs, last) {
+    if (!this.loaded) return true;
+    if (this.#isRolled() && Date.now() - this.askedAt < ROLLUPS_EVERY_MS) return false;
+    return newestMs !== null && (last === null || newestMs > last);
+  }
+
+  #add({ items, resolution }) {
+    // The newest rollup grows until its time is over: it comes again, and replaces itself.
+    if (items.length && this.readings.at(-1)?.measured_at === items[0].measured_at) this.readings.pop();
+    this.readings.push(...items);
+    this.resolution = resolution;
+    this.loaded = true;
+    this.askedAt = Date.now();
   }
 
   #draw() {
@@ -113,7 +140,7 @@ export class Chart {
         this.#append(columns, before + 1, null, null, "unknown");
       }
       before = reading.measured_at;
-      const value = reading[this.channel.name];
+      const value = reading[this.channel.name] ?? null;
       this.#append(columns, before, value, reading.probability, reading.status);
     }
     return columns;
@@ -173,7 +200,7 @@ export class Chart {
           values: (plot, values) => values.map((value) => `${Math.round(100 * value)} %`) },
       ],
       series: [
-        { label: "time", value: (plot, at) => (at === null ? "–" : clock(at, 1)) },
+        { label: "time", value: (plot, at) => (at === null ? "–" : moment(at * 1000)) },
         { label: this.channel.label, scale: "y", stroke: css("--value"), width: 2, points: { show: false },
           value: (plot, value) => shown(value) },
         { label: "limit", scale: "y", stroke: css("--stressed"), width: 1.5, dash: [6, 4],
@@ -221,8 +248,11 @@ export class Chart {
   }
 }
 
+/** The time of day of a mark on the axis; of one at midnight, or of days, the day. */
 function clock(seconds, step) {
   const at = new Date(seconds * 1000);
+  const isMidnight = at.getHours() + at.getMinutes() + at.getSeconds() === 0;
+  if (isMidnight && step >= 3600) return at.toLocaleDateString([], { day: "numeric", month: "short" });
   const parts = [at.getHours(), at.getMinutes(), ...(step < 60 ? [at.getSeconds()] : [])];
   return parts.map((part) => String(part).padStart(2, "0")).join(":");
 }

@@ -9,7 +9,7 @@ import * as rest from "./rest.js";
 import { rulesTable } from "./rules.js";
 import { statusPill } from "./status.js";
 
-const PERIODS = [["15 min", 15], ["1 h", 60], ["6 h", 360], ["24 h", 1440]];
+const PERIODS = [["15 min", 15], ["1 h", 60], ["6 h", 360], ["24 h", 1440], ["7 d", 10080]];
 const RULES_EVERY = 10; // polls
 
 export function devicePage(deviceId) {

@@ -39,15 +39,28 @@ export async function changeRule(id, change) {
   return (await ask(`${deviceAt(id)}/rules`, options)).items;
 }
 
-/** The newest readings since a moment, oldest first; at most `pages` times 1,000. */
-export async function readings(id, sinceMs, pages) {
-  const query = `since=${Math.max(0, Math.round(sinceMs))}&order=desc&limit=${LARGEST_PAGE}`;
+/** The newest readings, or their rollups, since a moment, oldest first; at most `pages` times 1,000.
+ *
+ * resolution: raw, 1m, 1h or auto; the answer says which it is.
+ */
+export async function history(id, sinceMs, resolution, pages) {
+  const since = Math.max(0, Math.round(sinceMs));
+  const query = `since=${since}&order=desc&limit=${LARGEST_PAGE}&resolution=${resolution}`;
   const found = [];
   let cursor = "";
+  let given = resolution;
   for (let page = 0; page < pages && cursor !== null; page += 1) {
     const answer = await ask(`${deviceAt(id)}/readings?${query}${cursor && `&cursor=${cursor}`}`);
     found.push(...answer.items);
+    given = answer.resolution;
     cursor = answer.next_cursor;
   }
-  return found.reverse();
+  return { items: found.reverse().map(pointOf), resolution: given };
+}
+
+/** What a chart draws of an item: of a rollup the means, and no status. */
+function pointOf(item) {
+  if (!item.channels) return item;
+  const means = Object.entries(item.channels).map(([name, { mean }]) => [name, mean]);
+  return { measured_at: item.measured_at, probability: item.probability, status: "unknown", ...Object.fromEntries(means) };
 }

@@ -16,6 +16,9 @@ const STATES = {
   unknown: ["unknown", "unknown"],
 };
 
+// The same for alerts about fleetpulse itself.
+const OWN_STATES = { ...STATES, stressed: ["trouble", "stressed"], recovered: ["well again", "ok"] };
+
 export function statusPill() {
   const node = element("span", { className: "pill" });
   return {
@@ -31,8 +34,8 @@ export function statePill() {
   const node = element("span", { className: "pill" });
   return {
     node,
-    update(state) {
-      const [word, colour] = STATES[state] ?? [state, "unknown"];
+    update(state, isOurs) {
+      const [word, colour] = (isOurs ? OWN_STATES : STATES)[state] ?? [state, "unknown"];
       setClass(node, `pill is-${colour}`);
       setText(node, word);
     },

@@ -126,7 +126,7 @@ def test_every_answer_forbids_what_it_does_not_need(client: FlaskClient, path: s
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Referrer-Policy"] == "same-origin"
 
 
 def test_no_answer_lets_other_origins_read_it(client: FlaskClient) -> None:
