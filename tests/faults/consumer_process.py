@@ -1,6 +1,7 @@
-"""The real hardware consumer as a process that kills itself at a step: for the fault tests.
+"""The real consumer, with faults inside it: `python -m tests.faults.consumer_process hardware`.
 
-usage: python -m tests.faults.consumer_process BOOTSTRAP STORE TOPIC GROUP [STEP NTH]
+It is `python -m consumer`, with the same settings, and what `Inside` says in the environment
+variable FAULTS_INSIDE (JSON).
 """
 
 from __future__ import annotations
@@ -9,40 +10,138 @@ import os
 import signal
 import sys
 import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from unittest.mock import patch
 
+import msgspec
+from confluent_kafka import Consumer
+from sqlalchemy import Engine, event
+
+import consumer.source
+import fleetpulse.stores
 from consumer.app import Hardware
-from fleetpulse.clock import SystemClock
-from fleetpulse.stores import open_store
-from model.predictor import load_predictor
+from consumer.pipeline import Pipeline, _Flight
+from fleetpulse.stores.protocols import Scored, Store
+
+STEPS = ("read", "staged", "lettered", "saving", "written", "committed")
+VARIABLE = "FAULTS_INSIDE"
 
 
-def main(bootstrap: str, store_url: str, topic: str, group: str, step: str, nth: int) -> None:
-    """Consume until SIGTERM, or until `step` was reached `nth` times with work to do."""
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    reached = 0
+class Inside(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes wrong inside the consumer.
 
-    def reach(name: str) -> None:
-        nonlocal reached
-        reached += name == step
-        if reached == nth:
+    A step is one of STEPS, and counted once readings have been saved, since a consumer that is
+    still joining its group goes through the same steps with nothing. `saving` is in the middle of a
+    save: readings are inserted, their alerts are not.
+    """
+
+    die_at: str | None = None  # a step
+    die_after: int = 1  # how often it is reached
+    slow_at: str | None = None  # a step
+    slow_after: int = 1
+    slow_s: float = 0.0
+    client: dict[str, Any] = {}  # over the settings of the Kafka client
+    commits_first: bool = False  # a broken product: commits what is not written yet
+    drops_events: bool = False  # a broken product: saves readings without their events
+
+
+class Steps:
+    """Counts the steps of the pipeline, and does there what is to be done."""
+
+    def __init__(self, inside: Inside) -> None:
+        self._inside = inside
+        self._counts: Counter[str] = Counter()
+
+    def reached(self, name: str) -> None:
+        """Be told of a step."""
+        if name != "saving" and not self._counts["saving"]:
+            return
+        self._counts[name] += 1
+        if name == self._inside.slow_at and self._counts[name] == self._inside.slow_after:
+            time.sleep(self._inside.slow_s)
+        if name == self._inside.die_at and self._counts[name] == self._inside.die_after:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    store = open_store(store_url)
-    Hardware(
-        kafka={"bootstrap.servers": bootstrap},
-        topics=topic,
-        group=group,
-        batch_rows=200,
-        batch_ms=200,
-        store=store,
-        predictor=load_predictor(None),
-        clock=SystemClock(),
-    ).run(stop, reach if step else None)
-    store.close()
+
+def main(arguments: list[str]) -> int:
+    """Be the consumer; its exit code."""
+    inside = msgspec.json.decode(os.environ.get(VARIABLE, "{}"), type=Inside)
+    steps = Steps(inside)
+    _tell_steps(steps)
+    _tell_saves(steps)
+    _change_client(inside.client)
+    if inside.commits_first:
+        _commit_first()
+    if inside.drops_events:
+        _drop_events()
+    from consumer.__main__ import main as consume  # after the changes
+
+    return consume(arguments)
+
+
+def _tell_steps(steps: Steps) -> None:
+    run = Hardware.run
+
+    def with_steps(self: Hardware, stop: threading.Event, *_: object) -> None:
+        run(self, stop, steps.reached)
+
+    patch.object(Hardware, "run", with_steps).start()
+
+
+def _tell_saves(steps: Steps) -> None:
+    """Make it a step that readings are inserted, but not committed yet."""
+
+    def executed(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO readings"):
+            steps.reached("saving")
+
+    event.listen(Engine, "after_cursor_execute", executed)
+
+
+def _change_client(changes: dict[str, Any]) -> None:
+    def changed(config: dict[str, Any]) -> Consumer:
+        return Consumer(config | changes)
+
+    if changes:
+        patch.object(consumer.source, "Consumer", changed).start()
+
+
+def _commit_first() -> None:
+    """Break the product: commit a batch before it is written."""
+    make, start = Pipeline.__init__, _Flight.start
+    sources: list[Any] = []
+
+    def made(self: Pipeline, source: Any, *rest: Any, **more: Any) -> None:
+        sources.append(source)
+        make(self, source, *rest, **more)
+
+    def started(self: _Flight, writer: ThreadPoolExecutor) -> None:
+        sources[-1].commit(self.batch)
+        start(self, writer)
+
+    patch.object(Pipeline, "__init__", made).start()
+    patch.object(_Flight, "start", started).start()
+
+
+def _drop_events() -> None:
+    """Break the product: nothing comes into the outbox."""
+    opened = fleetpulse.stores.open_store
+
+    def open_store(*address: Any, **more: Any) -> Store:
+        store = opened(*address, **more)
+        save = store.save
+
+        def saved(scored: Scored) -> None:
+            save(Scored(rows=scored.rows, new_devices=scored.new_devices, states=scored.states))
+
+        patch.object(store, "save", saved).start()
+        return store
+
+    patch.object(fleetpulse.stores, "open_store", open_store).start()
 
 
 if __name__ == "__main__":
-    bootstrap, store_url, topic, group, *failpoint = sys.argv[1:]
-    step, nth = failpoint or ("", "0")
-    main(bootstrap, store_url, topic, group, step, int(nth))
+    sys.exit(main(sys.argv[1:]))

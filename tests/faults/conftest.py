@@ -1,0 +1,98 @@
+"""The fault table: `FAULTS=full` runs its long form and writes docs/faults.md."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fleetpulse.stores.protocols import Store
+from tests.faults.fleet import Fleet
+from tests.faults.report import PAGE, Report
+from tests.faults.stack import Scene, opened
+from tests.services.kafka import Kafka
+
+LONGEST_UNDISTURBED_S = 300.0
+REPORT = pytest.StashKey[Report]()
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is injected: a sample of each row for CI, or all of it."""
+
+    full: bool
+
+    def of(self, short: int, full: int) -> int:
+        """The number for this size."""
+        return full if self.full else short
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[REPORT] = Report()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    found = session.config.stash[REPORT]
+    if is_full() and found.rows:
+        PAGE.write_text(found.page())
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    for row in config.stash[REPORT].rows:
+        terminalreporter.write_line(str(row))
+
+
+def is_full() -> bool:
+    """Whether the long form was asked for."""
+    return os.environ.get("FAULTS") == "full"
+
+
+@pytest.fixture(scope="session")
+def size() -> Size:
+    """How much is injected."""
+    return Size(full=is_full())
+
+
+@pytest.fixture(scope="session")
+def report(pytestconfig: pytest.Config) -> Report:
+    """What was found."""
+    return pytestconfig.stash[REPORT]
+
+
+@pytest.fixture(scope="session")
+def fleet(size: Size) -> Fleet:
+    """The readings of every row; a row that needs fewer takes the first ones."""
+    return Fleet(devices=120, ticks=size.of(1_000, 5_000))
+
+
+@pytest.fixture(scope="session")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the stores of all rows are."""
+    return tmp_path_factory.mktemp("stores")
+
+
+@pytest.fixture(scope="session")
+def undisturbed(kafka: Kafka, fleet: Fleet, stores: Path) -> Iterator[Store]:
+    """What one consumer without any fault stores of the whole fleet."""
+    scene = Scene(kafka, stores)
+    scene.member().start()
+    try:
+        with scene.load(fleet.records) as load:
+            scene.consume_all(load, LONGEST_UNDISTURBED_S)
+    finally:
+        scene.close()
+    with opened(scene.url) as store:
+        yield store
+
+
+@pytest.fixture
+def scene(kafka: Kafka, stores: Path) -> Iterator[Scene]:
+    """A topic and a store of one row; its consumers end with it."""
+    made = Scene(kafka, stores)
+    yield made
+    made.close()
