@@ -43,6 +43,7 @@ BOT = [
 EXTRAS = {"agent": AGENT, "consumer": CONSUMER, "api": API, "bot": BOT, "schema": SCHEMA}
 EXTRAS["all"] = sorted({need for needs in EXTRAS.values() for need in needs})
 TESTS = [
+    "cryptography>=46",
     "hypothesis>=6.150",
     "import-linter>=2.5",
     "mypy>=2.4",

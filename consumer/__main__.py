@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 from fleetpulse.errors import FleetpulseError, SettingsError
 
+DEAD_LETTER_HOURS = 365 * 24  # somebody must find the time to look at them
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Score and store readings until told to stop; the exit code."""
@@ -41,7 +43,12 @@ def _run(group: str | None, topics: str | None) -> int:
     from fleetpulse import logs
     from fleetpulse.clock import SystemClock
     from fleetpulse.health import Health
-    from fleetpulse.kafka import client_config
+    from fleetpulse.kafka import (
+        ALERTS_TOPIC,
+        DEAD_LETTER_TOPIC,
+        client_config,
+        ensure_topics,
+    )
     from fleetpulse.metrics import ConsumerMetrics, new_registry
     from fleetpulse.notices import Notices
     from fleetpulse.ops import ops_server
@@ -61,9 +68,15 @@ def _run(group: str | None, topics: str | None) -> int:
     metrics = ConsumerMetrics(registry)
     store = open_store(settings.store_url, aws=settings.aws, retention=settings.retention)
     try:
+        kafka = client_config(settings)
         with ops_server(settings.ops_host, settings.ops_port, health, registry):
+            for topic, log_hours in (
+                (ALERTS_TOPIC, settings.log_hours),
+                (DEAD_LETTER_TOPIC, DEAD_LETTER_HOURS),
+            ):
+                ensure_topics(kafka, [topic], partitions=settings.partitions, log_hours=log_hours)
             Hardware(
-                kafka=client_config(settings),
+                kafka=kafka,
                 membership=Membership(
                     topics=settings.topics,
                     group=settings.group,

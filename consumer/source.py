@@ -16,6 +16,7 @@ from consumer.refill import RefillMarks
 from consumer.statistics import read_statistics
 from fleetpulse.errors import BrokerError, StoreBusy, StoreError
 from fleetpulse.health import Health
+from fleetpulse.kafka import is_locked_out, trouble
 from fleetpulse.metrics import ConsumerMetrics
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class KafkaSource:
         instance: str | None = None,
     ) -> None:
         self._decoder, self._forget = decoder, forget
-        self._health, self._metrics = health, metrics
+        self._config, self._health, self._metrics = config, health, metrics
         self._batch_rows, self._batch_s = batch_rows, batch_ms / 1000
         self._assigned: dict[Partition, _Assigned] = {}
         self._holding = False
@@ -196,7 +197,8 @@ class KafkaSource:
     def _log_error(self, error: KafkaError) -> None:
         if error.str() != self._last_error:
             self._last_error = error.str()
-            log.warning("broker says", extra={"problem": self._last_error})
+            said = trouble(error, self._config) if is_locked_out(error) else self._last_error
+            log.warning("broker says", extra={"problem": said})
 
     def _mark(self, batch: Batch) -> dict[Partition, int]:
         """From where a restart must read that continues after this batch."""
