@@ -7,7 +7,7 @@ import multiprocessing
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from multiprocessing.synchronize import Barrier
 
 import pytest
@@ -229,8 +229,35 @@ def save_batches(url: str, device_id: str, batches: int, together: Barrier) -> N
             store.prune(Resolution.RAW, NOON - DAY_MS)
 
 
+def make_stores(urls: list[str], together: Barrier) -> None:
+    for url in urls:
+        together.wait(30)  # not for one that has failed
+        SqlStore(url).close()
+
+
 class TestProcesses:
     """Several processes share one database."""
+
+    def test_of_processes_that_make_the_same_store_at_once_one_wins(
+        self, postgres: Postgres
+    ) -> None:
+        together = processes.Barrier(3)
+        with ExitStack() as stack:
+            names = [stack.enter_context(postgres.database()) for _ in range(6)]
+            urls = [postgres.url(name) for name in names]
+            makers = [
+                processes.Process(target=make_stores, args=(urls, together)) for _ in range(3)
+            ]
+
+            for maker in makers:
+                maker.start()
+            for maker in makers:
+                maker.join(60)
+
+            assert [maker.exitcode for maker in makers] == [0, 0, 0]
+            for name in names:
+                version = postgres.run("SELECT version_num FROM fleetpulse_version", name)
+                assert version == [(REVISION,)]
 
     def test_processes_that_make_the_same_store_at_once_share_it(self, postgres: Postgres) -> None:
         together = processes.Barrier(3)
