@@ -176,17 +176,21 @@ class Uploader:
         self._most = min(MOST_READINGS, 2 * self._most)
         if self._complaint:
             self._complaint = ""
-            log.warning("%s takes readings again; %d wait.", self._api, self._spool.depth)
+            log.warning(
+                "the API takes readings again",
+                extra={"api": self._api, "waiting": self._spool.depth},
+            )
 
     def _give_up(self, entry: Entry, answer: Answer) -> None:
         self._spool.give_up(entry.seq)
         log.error(
-            "%s can never take the reading with seq %d (%s): it is given up and counted as"
-            " dropped, %d in all.",
-            self._api,
-            entry.seq,
-            answer.reason,
-            self._spool.dropped,
+            "a reading is given up, and counted as dropped",
+            extra={
+                "api": self._api,
+                "seq": entry.seq,
+                "problem": answer.reason,
+                "dropped": self._spool.dropped,
+            },
         )
 
     def _pause(self, retry_after: str | None) -> None:
@@ -203,7 +207,10 @@ class Uploader:
         sentence = _sentence(answer)
         if sentence != self._complaint:
             self._complaint = sentence
-            log.warning("%s %s: readings wait in the spool.", self._api, sentence)
+            log.warning(
+                "readings wait in the spool",
+                extra={"api": self._api, "problem": f"The API {sentence}."},
+            )
 
     def _passed(self, since_ms: int, for_ms: float) -> bool:
         """Whether so much time has passed; also when the clock was set back."""

@@ -125,10 +125,11 @@ def test_an_outage_is_told_once_and_so_is_its_end(
     agent.api.judge = lambda _: None
     agent.deliver(120)
 
-    first, last = caplog.messages
-    assert first.startswith("https://fleet.example.org does not know this key (401)")
-    assert first.endswith("FLEETPULSE_INGEST_KEY: readings wait in the spool.")
-    assert last == "https://fleet.example.org takes readings again; 0 wait."
+    assert caplog.messages == ["readings wait in the spool", "the API takes readings again"]
+    assert vars(caplog.records[0])["api"] == "https://fleet.example.org"
+    assert vars(caplog.records[0])["problem"] == (
+        "The API does not know this key (401); put a valid one into FLEETPULSE_INGEST_KEY."
+    )
 
 
 def test_a_door_that_stays_shut_is_not_knocked_at_all_the_time(agent: Setting) -> None:
@@ -181,7 +182,8 @@ def test_a_reading_that_can_never_be_taken_is_given_up_and_counted(
 
     assert agent.api.seqs == [seq for seq in range(1, 301) if seq != 77]
     assert (agent.spool.depth, agent.spool.dropped) == (0, 1)
-    assert "can never take the reading with seq 77 (bad kind)" in caplog.text
+    told = vars(caplog.records[-1])
+    assert (told["seq"], told["problem"], told["dropped"]) == (77, "bad kind", 1)
 
 
 def test_a_network_that_is_silent_does_not_hold_up_measuring(tmp_path: Path) -> None:
