@@ -36,7 +36,8 @@ METRICS_HEAD = """\
 # Metrics
 
 What `/metrics` answers, in Prometheus' text format: the API on its own port, agent, consumer and
-bot on FLEETPULSE_OPS_PORT. Names and labels stay as they are; docs/operations.md says which to watch.
+bot on FLEETPULSE_OPS_PORT. Names and labels stay as they are; [operations.md](operations.md) says
+which to watch.
 Agent, consumer and bot also tell the usual `process_…` metrics: memory, CPU, open files, start.
 """
 METRICS_FOOT = """
