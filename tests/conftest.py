@@ -11,7 +11,9 @@ from fleetpulse.settings import PROCESS_SETTINGS, variables
 
 pytest.register_assert_rewrite("tests.contracts")
 
-pytest_plugins = ["tests.services.chromium", "tests.services.kafka", "tests.services.s3"]
+pytest_plugins = [
+    f"tests.services.{service}" for service in ("chromium", "kafka", "postgres", "s3")
+]
 
 # Examples take as long as a busy machine needs; the gate tries the same ones for every commit.
 hypothesis.settings.register_profile(

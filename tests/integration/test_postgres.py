@@ -32,10 +32,8 @@ from tests.contracts.builders import (
     told,
 )
 from tests.contracts.store import PrunedStoreContract, a_batch
-from tests.services import postgres as service
 from tests.services.postgres import PASSWORD, Postgres
 
-postgres = service.postgres  # the fixture
 pytestmark = pytest.mark.integration
 processes = multiprocessing.get_context("spawn")
 

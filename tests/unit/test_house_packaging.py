@@ -123,11 +123,19 @@ def test_a_process_imports_only_what_its_extra_installs(folder: str, extra: str)
     assert not missing
 
 
+class ForTypesOnly(ast.NodeTransformer):
+    """Takes out what only a type checker reads."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        """None for `if TYPE_CHECKING`."""
+        return None if ast.unparse(node.test) == "TYPE_CHECKING" else node
+
+
 def imported_by_files_of(folder: Path) -> set[str]:
-    """The top-level names of every module that a package imports."""
+    """The top-level names of every module that a package imports when it runs."""
     found = set()
     for file in folder.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in ast.walk(ForTypesOnly().visit(ast.parse(file.read_text()))):
             if isinstance(node, ast.Import):
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:

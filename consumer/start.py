@@ -1,0 +1,72 @@
+"""The consumer from its settings: the real store, broker and models, and the ops port."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from consumer.app import Hardware, Membership
+from consumer.model_watch import follow
+from fleetpulse.clock import SystemClock
+from fleetpulse.health import Health
+from fleetpulse.kafka import ALERTS_TOPIC, DEAD_LETTER_TOPIC, client_config, ensure_topics
+from fleetpulse.metrics import ConsumerMetrics, new_registry
+from fleetpulse.notices import Notices
+from fleetpulse.ops import ops_server
+from fleetpulse.settings import ConsumerSettings
+from fleetpulse.stores import open_store
+
+DEAD_LETTER_HOURS = 365 * 24  # somebody must find the time to look at them
+
+
+def consume(settings: ConsumerSettings, stop: threading.Event) -> None:
+    """Score and store what the settings name until `stop` is set. Raises FleetpulseError."""
+    health, clock, kafka = Health(), SystemClock(), client_config(settings)
+    registry = new_registry("consumer", health)
+    metrics = ConsumerMetrics(registry)
+    store = open_store(settings.store_url, aws=settings.aws, retention=settings.retention)
+    try:
+        with ops_server(settings.ops_host, settings.ops_port, health, registry):
+            make_topics(kafka, settings)
+            predictor = follow(
+                settings.models,
+                aws=settings.aws,
+                kept=settings.data / "models",
+                health=health,
+                notices=Notices(store, clock),
+                clock=clock,
+                stop=stop,
+            )
+            Hardware(
+                kafka=kafka,
+                membership=membership(settings),
+                store=store,
+                retention=settings.retention,
+                predictor=predictor,
+                health=health,
+                metrics=metrics,
+                clock=clock,
+            ).run(stop)
+    finally:
+        store.close()
+
+
+def membership(settings: ConsumerSettings) -> Membership:
+    """What these settings say of reading."""
+    return Membership(
+        topics=settings.topics,
+        group=settings.group,
+        instance=settings.instance,
+        batch_rows=settings.batch_rows,
+        batch_ms=settings.batch_ms,
+    )
+
+
+def make_topics(kafka: dict[str, Any], settings: ConsumerSettings) -> None:
+    """Make the topics that a consumer writes to, if they are missing. Raises BrokerError."""
+    ensure_topics(
+        kafka, [ALERTS_TOPIC], partitions=settings.partitions, log_hours=settings.log_hours
+    )
+    ensure_topics(
+        kafka, [DEAD_LETTER_TOPIC], partitions=settings.partitions, log_hours=DEAD_LETTER_HOURS
+    )
