@@ -1,7 +1,7 @@
 """The REST API and the dashboard: questions over HTTP come in, what the store holds goes out.
 
-It reads readings, predictions, alerts and model cards, and writes one thing only: the rules that an
-owner changes. It runs no model and speaks to no broker. `create_app` makes the Flask application,
+It reads readings, predictions, alerts and model cards, writes the rules that an owner changes, and
+hands readings that come over HTTP to Kafka. It runs no model. `create_app` makes the Flask application,
 `python -m api` serves it.
 """
 
