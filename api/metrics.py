@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
 from api.parts import Parts
 from api.presence import every_device, every_open_alert
 from fleetpulse.alerts import Status
+from fleetpulse.metrics import gauge_family
 from fleetpulse.presence import status_now
 
 METRICS_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -45,28 +46,20 @@ class FleetCollector(Collector):
         names = [device.device_id for device in every_device(parts.store)]
         latest = parts.store.readings.latest_of(names)
         counts = Counter(status_now(latest.get(name), now, parts.stale_after_ms) for name in names)
-        metric = GaugeMetricFamily(
-            "fleetpulse_devices", "Devices by their status now.", labels=["status"]
-        )
+        metric = gauge_family("fleetpulse_devices")
         for status in Status:
             metric.add_metric([str(status)], counts[status])
         return metric
 
     def _open_alerts(self) -> Metric:
         counts = Counter(alert.rule for alert in every_open_alert(self._parts.store))
-        metric = GaugeMetricFamily(
-            "fleetpulse_open_alerts", "Alerts that are not over, by rule.", labels=["rule"]
-        )
+        metric = gauge_family("fleetpulse_open_alerts")
         for rule, count in sorted(counts.items()):
             metric.add_metric([rule], count)
         return metric
 
     def _heartbeats(self) -> Metric:
-        metric = GaugeMetricFamily(
-            "fleetpulse_heartbeat_age_seconds",
-            "Seconds since a process last said that it is alive.",
-            labels=["process"],
-        )
+        metric = gauge_family("fleetpulse_heartbeat_age_seconds")
         now = self._parts.clock.now_ms()
         for beat in self._parts.store.heartbeats.all():
             metric.add_metric([beat.process], max(0, now - beat.at) / 1000)

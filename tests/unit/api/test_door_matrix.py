@@ -12,31 +12,40 @@ from flask.testing import FlaskClient
 
 from api import create_app
 from api.access import NEEDS
+from api.callers import COOKIE
 from api.door import Door
 from fleetpulse.clock import ManualClock
 from fleetpulse.keys import Purpose, make_key
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Heartbeat, Scope
-from tests.unit.api.builders import CARD, NOON, FakePublisher, FakeRegistry, save_reading
+from tests.unit.api.builders import (
+    CARD,
+    NOON,
+    FakePublisher,
+    FakeRegistry,
+    document,
+    save_event,
+    save_reading,
+)
 
 HOST = {"Host": "fleet.lan"}
 # Who asks, as columns of the table below; a and b are devices.
 CALLERS = (
     "none", "wrong", "revoked", "expired", "link", "session-as-key",
-    "read", "act", "admin", "read-a", "act-a", "ingest-a", "ingest-b",
+    "read", "act", "admin", "read-a", "act-a", "ingest-a", "ingest-b", "cookie-a",
 )  # fmt: skip
 EVERYBODY = [200] * len(CALLERS)
 OPEN_FOR = {
-    #          none wrong revo expi link sess read  act admin re-a ac-a in-a in-b
-    "page":    [302, 401, 401, 401, 401, 401, 200, 200, 200, 200, 200, 403, 403],
-    "shared":  [401, 401, 401, 401, 401, 401, 200, 200, 200, 200, 200, 403, 403],
-    "fleet":   [401, 401, 401, 401, 401, 401, 200, 200, 200, 403, 403, 403, 403],
-    "of a":    [401, 401, 401, 401, 401, 401, 200, 200, 200, 200, 200, 403, 403],
-    "of b":    [401, 401, 401, 401, 401, 401, 200, 200, 200, 403, 403, 403, 403],
-    "act a":   [401, 401, 401, 401, 401, 401, 403, 200, 200, 403, 200, 403, 403],
-    "act b":   [401, 401, 401, 401, 401, 401, 403, 200, 200, 403, 403, 403, 403],
-    "send a":  [401, 401, 401, 401, 401, 401, 403, 403, 202, 403, 403, 202, 403],
-    "send b":  [401, 401, 401, 401, 401, 401, 403, 403, 202, 403, 403, 403, 202],
+    #          none wrong revo expi link sess read  act admin re-a ac-a in-a in-b ck-a
+    "page":    [302, 401, 401, 401, 401, 401, 200, 200, 200, 200, 200, 403, 403, 200],
+    "shared":  [401, 401, 401, 401, 401, 401, 200, 200, 200, 200, 200, 403, 403, 200],
+    "fleet":   [401, 401, 401, 401, 401, 401, 200, 200, 200, 403, 403, 403, 403, 403],
+    "of a":    [401, 401, 401, 401, 401, 401, 200, 200, 200, 200, 200, 403, 403, 200],
+    "of b":    [401, 401, 401, 401, 401, 401, 200, 200, 200, 403, 403, 403, 403, 403],
+    "act a":   [401, 401, 401, 401, 401, 401, 403, 200, 200, 403, 200, 403, 403, 403],
+    "act b":   [401, 401, 401, 401, 401, 401, 403, 200, 200, 403, 403, 403, 403, 403],
+    "send a":  [401, 401, 401, 401, 401, 401, 403, 403, 202, 403, 403, 202, 403, 403],
+    "send b":  [401, 401, 401, 401, 401, 401, 403, 403, 202, 403, 403, 403, 202, 403],
     "open":    EVERYBODY,
     "login":   [401] * len(CALLERS),  # what is sent is no key
 }  # fmt: skip
@@ -134,13 +143,17 @@ def headers_of(caller: str, store: MemoryStore = STORE) -> dict[str, str]:
     if caller == "none":
         return dict(HOST)
     name, _, device_id = caller.partition("-")
-    scope = Scope(name) if name in set(Scope) else Scope.ADMIN
-    purposes = {"link": Purpose.LINK, "session-as-key": Purpose.SESSION}
+    scopes = {"cookie": Scope.READ} | {str(each): each for each in Scope}
+    purposes = {
+        "link": Purpose.LINK,
+        "session-as-key": Purpose.SESSION,
+        "cookie-a": Purpose.SESSION,
+    }
     key, text = make_key(
         caller,
-        [scope],
+        [scopes.get(name, Scope.ADMIN)],
         now_ms=NOON - 2000,
-        device_id=device_id if name in set(Scope) and device_id else None,
+        device_id=device_id if name in scopes and device_id else None,
         expires_at=NOON - 1000 if caller == "expired" else None,
         purpose=purposes.get(caller, Purpose.KEY),
     )
@@ -148,6 +161,8 @@ def headers_of(caller: str, store: MemoryStore = STORE) -> dict[str, str]:
         store.keys.put(key)
     if caller == "revoked":
         store.keys.revoke(key.key_id, NOON - 1000)
+    if caller == "cookie-a":
+        return HOST | {"Cookie": f"{COOKIE}={text}"}
     return HOST | {"Authorization": f"Bearer {text}"}
 
 
@@ -162,7 +177,7 @@ def every_route(app: Flask) -> set[tuple[str, str]]:
 
 @pytest.fixture
 def client() -> FlaskClient:
-    return LOCKED.test_client()
+    return LOCKED.test_client(use_cookies=False)
 
 
 def test_every_route_is_in_the_matrix_and_says_what_it_needs() -> None:
@@ -219,12 +234,32 @@ def test_a_route_that_says_nowhere_what_it_needs_is_refused_to_everybody() -> No
 
 
 @pytest.mark.parametrize(("method", "path", "body", "caller", "status"), CASES)
-def test_on_this_machine_no_key_is_needed_but_a_key_is_obeyed(
+def test_on_this_machine_no_key_is_needed_and_no_cookie_looked_at_but_a_key_is_obeyed(
     method: str, path: str, body: object, caller: str, status: int
 ) -> None:
     app = an_app(STORE, Door())
     headers = headers_of(caller) | {"Host": "localhost:8000"}
 
-    with app.test_client().open(path, method=method, json=body, headers=headers) as answer:
+    with app.test_client(use_cookies=False).open(
+        path, method=method, json=body, headers=headers
+    ) as answer:
         opened = 401 if body and path == "/login" else 202 if path == "/api/v1/readings" else 200
-        assert answer.status_code == (opened if caller == "none" else status)
+        assert answer.status_code == (opened if caller in ("none", "cookie-a") else status)
+
+
+@pytest.mark.parametrize("path", ["fleet", "devices", "alerts", "events"])
+@pytest.mark.parametrize("limit", ["", "?limit=1"])
+def test_lists_tell_a_key_of_one_device_of_no_other(path: str, limit: str) -> None:
+    store = a_store()
+    for device_id in ("a", "b"):
+        save_event(store, device_id, at=NOON)
+    client = an_app(store, Door(host="192.168.1.5", allowed_hosts=frozenset({"fleet.lan"})))
+    query = limit if path != "fleet" else ""
+
+    answer = client.test_client().get(f"/api/v1/{path}{query}", headers=headers_of("read-a", store))
+
+    found = document(answer)
+    items = found["devices"] if path == "fleet" else found["items"]
+    assert [item["device_id"] for item in items] == ["a"]
+    assert found.get("next_cursor") is None
+    assert found.get("total", 1) == 1
