@@ -13,6 +13,7 @@ from consumer.roster import Roster
 from fleetpulse import wire
 from fleetpulse.clock import Clock
 from fleetpulse.errors import DecodeError
+from fleetpulse.schemas import Decode
 from fleetpulse.stores.protocols import Device
 from fleetpulse.telemetry import CHANNEL_NAMES, Reading
 
@@ -27,8 +28,9 @@ _channel_values = attrgetter(*CHANNEL_NAMES)
 class Decoder:
     """Decodes records and gives their devices slots."""
 
-    def __init__(self, roster: Roster, clock: Clock) -> None:
-        self._roster, self._clock = roster, clock
+    def __init__(self, roster: Roster, clock: Clock, decode: Decode = wire.decode) -> None:
+        """decode: a record's value -> its reading, and how many channels were not numbers."""
+        self._roster, self._clock, self._decode = roster, clock, decode
 
     def decode(self, records: Sequence[Record], cluster: str) -> Batch:
         """The records as a batch; refused ones are in `refused`, with their cause."""
@@ -40,7 +42,7 @@ class Decoder:
         ahead: list[ClockAhead] = []
         for record in records:
             try:
-                reading, bad_channels = wire.decode(record[3])
+                reading, bad_channels = self._decode(record[3])
                 if reading.measured_at > latest:
                     ahead.append(self._clock_ahead(reading))
                     raise DecodeError("future", f"dated more than {FUTURE_MS // 60_000} min ahead")

@@ -18,10 +18,10 @@ from fleetpulse.errors import DecodeError
 from fleetpulse.telemetry import CHANNEL_NAMES, Reading
 
 MAX_BYTES = 1_000_000  # Kafka's default message.max.bytes: a larger value was never a reading
-_FRAME_BYTES = (
-    5  # https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/
-)
-_IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+# https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/
+HEADER_BYTES = 5
+IDENTIFIER_PATTERN = "^[A-Za-z0-9._-]{1,64}$"
+_IDENTIFIER = re.compile(IDENTIFIER_PATTERN, re.ASCII)
 _INT64_MAX = 2**63 - 1
 _MAX_DIGITS = 20  # of a sign and 2**63
 
@@ -44,6 +44,11 @@ def is_identifier(text: str) -> bool:
     return _IDENTIFIER.fullmatch(text) is not None
 
 
+def schema_id(header: bytes) -> int:
+    """The schema's id in the bytes before a framed record."""
+    return int.from_bytes(header[1:HEADER_BYTES], "big")
+
+
 def decode(value: bytes | None) -> tuple[Reading, int]:
     """The reading in a record's value, and how many of its channels were not numbers.
 
@@ -55,7 +60,7 @@ def decode(value: bytes | None) -> tuple[Reading, int]:
     if len(value) > MAX_BYTES:
         raise DecodeError("too-large", f"{len(value)} bytes, more than {MAX_BYTES}")
     if value[:1] == b"\x00":
-        value = value[_FRAME_BYTES:]
+        value = value[HEADER_BYTES:]
     try:
         reading, rejected = _decode_strictly(value), 0
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

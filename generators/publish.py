@@ -62,8 +62,12 @@ class Publisher:
         configure: Callable[[], dict[str, Any]],
         clock: Clock,
         make: Callable[..., Client] = kafka.producer,
+        header: Callable[[], bytes | None] = lambda: b"",
     ) -> None:
-        """configure: the clients' settings as they are now; the embedded broker may move."""
+        """configure: the clients' settings as they are now; the embedded broker may move.
+
+        header: what goes before each record; None: nothing may be published yet.
+        """
         self.published = 0
         self._spool = spool
         self._topic = topic
@@ -71,6 +75,7 @@ class Publisher:
         self._configure = configure
         self._clock = clock
         self._make = make
+        self._header = header
         self._progress_ms = clock.now_ms()  # when the broker last took a reading, or was sought
         self._complaint = ""  # the matter that was said since the broker last took a reading
         self._connect(configure())
@@ -127,11 +132,15 @@ class Publisher:
                 return  # what is under way must end first, or the order would be lost
             self._refused_ms = None
             self._spool.rewind()
+        header = self._header()
+        if header is None:
+            return
         for entry in self._spool.take(MAX_IN_FLIGHT - self._in_flight):
             report = partial(self._on_delivery, self._session, entry.seq)
             try:
+                value = header + entry.payload
                 self._client.produce(
-                    self._topic, value=entry.payload, key=self._device_id, on_delivery=report
+                    self._topic, value=value, key=self._device_id, on_delivery=report
                 )
             except BufferError:
                 self._refused_ms = self._clock.now_ms()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from consumer.batch import Batch
 from consumer.decoding import Decoder
 from consumer.roster import Roster
 from fleetpulse import wire
-from fleetpulse.clock import ManualClock
+from fleetpulse.clock import ManualClock, SystemClock
+from fleetpulse.schemas import SchemaCheck
 from fleetpulse.telemetry import Reading
 from tests.unit.consumer.builders import NOON, a_reading, a_record, decode
 
@@ -62,6 +64,23 @@ def test_a_refused_record_is_committed_past_all_the_same() -> None:
     batch = decode_values(b"{")
 
     assert list(batch.next_offsets.values()) == [1]
+
+
+def test_framed_and_plain_records_on_one_topic_are_read_and_another_schema_is_refused() -> None:
+    objections = {7: None, 8: "the schema is AVRO, not JSON"}
+    framed = b"\x00\x00\x00\x00"
+    values = [
+        framed + b"\x07" + wire.encode(a_reading(1, temperature_c=21.0)),
+        wire.encode(a_reading(2, temperature_c=22.0)),
+        framed + b"\x08" + wire.encode(a_reading(3, temperature_c=23.0)),
+    ]
+    records = [a_record(value, row) for row, value in enumerate(values)]
+
+    with closing(SchemaCheck(objections.__getitem__, SystemClock())) as check:
+        batch = Decoder(Roster(), ManualClock(NOON), check.decode).decode(records, "test")
+
+    assert batch.channel("temperature_c").tolist() == [21.0, 22.0]
+    assert [(one.offset, one.error.cause) for one in batch.refused] == [(2, "schema")]
 
 
 def test_a_reading_from_the_future_is_refused_and_tells_of_the_clock() -> None:

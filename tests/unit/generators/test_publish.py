@@ -28,6 +28,7 @@ class Setting:
         self.broker = FakeBroker(self.clock)
         self.spool = Spool(folder, cap_bytes, self.clock)
         self.config = {"bootstrap.servers": "first:9092"}
+        self.header: bytes | None = b""
         self.publisher = self.started()
 
     def started(self) -> Publisher:
@@ -38,6 +39,7 @@ class Setting:
             configure=self.configure,
             clock=self.clock,
             make=self.broker.connect,
+            header=lambda: self.header,
         )
 
     def configure(self) -> dict[str, str]:
@@ -65,6 +67,26 @@ def test_a_reading_is_published_under_its_device_and_leaves_the_spool(agent: Set
     assert agent.broker.records == [b'{"seq":1}']
     assert agent.broker.keys == {"pc-1"}
     assert (agent.publisher.published, agent.spool.depth) == (1, 0)
+
+
+def test_nothing_is_published_until_it_is_known_what_goes_before_each_record(
+    agent: Setting,
+) -> None:
+    agent.header = None
+    agent.fill(2)
+    began_ms = agent.clock.now_ms()
+    agent.publisher.deliver(5.0, NEVER)
+    assert (agent.broker.records, agent.spool.depth) == ([], 2)
+    assert agent.clock.now_ms() - began_ms == 5000
+
+    agent.header = b"\x00\x00\x00\x00\x07"
+    agent.publisher.deliver(5.0, NEVER)
+
+    assert agent.broker.records == [
+        b'\x00\x00\x00\x00\x07{"seq":1}',
+        b'\x00\x00\x00\x00\x07{"seq":2}',
+    ]
+    assert agent.spool.depth == 0
 
 
 def test_delivering_takes_as_long_as_was_asked_for(agent: Setting) -> None:
