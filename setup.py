@@ -1,4 +1,4 @@
-"""Packaging: one extra per process, so that an agent carries no model and an API no broker."""
+"""Packaging: one extra per process, so that an agent carries no model and a bot no broker."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ CONSUMER = [
 API = [
     "flask>=3.1",
     "flask-restx>=1.3.2",
-    "flask-limiter>=4",
     "gunicorn>=23",
+    "limits>=5",
     "confluent-kafka==2.16.0",
     "uplot-python>=1.1",
     *SQL,

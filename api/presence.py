@@ -59,17 +59,18 @@ def open_alert_view(alert: Alert) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class ClockTrouble:
-    """A device's clock that is ahead, and what comes of it."""
+    """A device's clock that is ahead, or was set back, and what comes of it."""
 
-    ahead_ms: int
+    ahead_ms: int  # negative: how far back it was set
     consequence: str
 
     @property
     def note(self) -> str:
         """What its owner should do about it."""
+        off = span(abs(self.ahead_ms) / 1000)
+        state = f"was set back by {off}" if self.ahead_ms < 0 else f"is {off} ahead"
         return (
-            f"This device's clock is {span(self.ahead_ms / 1000)} ahead, so {self.consequence}:"
-            " set its clock (or turn on NTP)."
+            f"This device's clock {state}, so {self.consequence}: set its clock (or turn on NTP)."
         )
 
 
@@ -83,6 +84,8 @@ def clock_trouble(
         return None
     if latest is not None and latest.measured_at > device.clock_ahead_at:
         return None
+    if device.clock_ahead_ms < 0:
+        return ClockTrouble(device.clock_ahead_ms, "its readings are filed under the past")
     return ClockTrouble(device.clock_ahead_ms, "its readings are refused")
 
 

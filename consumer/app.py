@@ -18,6 +18,7 @@ from consumer.poison import PoisonWatch
 from consumer.roster import Roster
 from consumer.sink import StoreSink
 from consumer.source import KafkaSource
+from consumer.stages.late import Order
 from consumer.stages.limits import Limits
 from consumer.stages.predict import Predictor, predict
 from consumer.stages.rollup import RollUp
@@ -79,10 +80,12 @@ class Hardware:
         self._letters = DeadLetters(producer(kafka, **{"message.timeout.ms": 10_000}))
         self._announce = producer(kafka, **{"message.timeout.ms": 60_000})
         self._sink = StoreSink(store, clock, self._announce, metrics.store_write_seconds)
+        self._order = Order(clock)
         self._watch = Watch("consumer", store, clock)
         self._stages: Mapping[str, Stage] = {
             "watch": watching(self._watch),
             "poison": PoisonWatch(Notices(store, clock), clock),
+            "order": self._order,
             "predict": predict(predictor, rules),
             "limits": self._limits,
             "rollup": RollUp(self._roster, clock, retention.raw_days * DAY_MS),
@@ -119,6 +122,7 @@ class Hardware:
         if slots:
             self._predictor.forget(np.array(slots, dtype=np.int64))
             self._limits.forget(slots)
+            self._order.forget(np.array(slots, dtype=np.int64))
 
 
 def watching(watch: Watch) -> Stage:

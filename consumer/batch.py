@@ -30,11 +30,11 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockAhead:
-    """A device that dates its readings in the future."""
+    """A device that dates its readings in the future, or that has gone back in time."""
 
     device_id: str
     kind: str
-    ahead_ms: int
+    ahead_ms: int  # negative: how far back its clock was set
     at: int  # Unix ms, our clock
 
 
@@ -64,6 +64,8 @@ class Batch:
     clocks_ahead: Sequence[ClockAhead] = ()
 
     # by stages
+    late: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=np.bool_))
+    set_back: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=np.bool_))
     probability: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))  # worst rule's
     expected_s: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     status: Sequence[Status] = ()

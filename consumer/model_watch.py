@@ -13,6 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from consumer.stages.predict import Predictor
 from fleetpulse.clock import Clock
 from fleetpulse.errors import ModelError, StoreError
@@ -199,6 +202,7 @@ class FollowingPredictor:
         measured_at: Int64s,
         values: Floats,
         limits: Mapping[str, Floats],
+        set_back: NDArray[np.bool_] | None = None,
     ) -> Scores:
         """Score n rows, with newly promoted models if there are any, and remember them."""
         promoted = self._watch.take()
@@ -208,7 +212,7 @@ class FollowingPredictor:
                 extra={"before": self._predictor.version, "version": promoted.version},
             )
             self._predictor.use(promoted)
-        return self._predictor.score(slots, kinds, measured_at, values, limits)
+        return self._predictor.score(slots, kinds, measured_at, values, limits, set_back)
 
     def causes(self, scores: Scores, rule: str, rows: Sequence[int]) -> list[list[str]]:
         """The top reasons for each of these rows' probabilities, in words with numbers."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleetpulse import kafka, logs, wire
-from fleetpulse.clock import SystemClock
+from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.errors import FleetpulseError, SettingsError
 from fleetpulse.health import Health
 from fleetpulse.settings import AgentSettings, load
@@ -24,6 +24,7 @@ from generators.agent import Agent, Source
 from generators.observed import Observed
 from generators.publish import Publisher
 from generators.spool import Spool
+from generators.upload import Poster, Uploader
 
 log = logging.getLogger("generators")
 
@@ -130,13 +131,7 @@ def run_agent(source: Source, settings: AgentSettings, device_id: str) -> None:
     spool = Spool(settings.data / "spool" / device_id, settings.spool_bytes, clock)
     for sentence in spool.damage:
         log.warning("the spool was damaged", extra={"damage": sentence})
-    publisher = Publisher(
-        spool,
-        topic=topic,
-        device_id=device_id,
-        configure=lambda: kafka.client_config(settings),
-        clock=clock,
-    )
+    publisher = _publisher(settings, spool, topic, device_id, clock)
     log.info(
         "the agent starts",
         extra={
@@ -166,8 +161,26 @@ def run_agent(source: Source, settings: AgentSettings, device_id: str) -> None:
         spool.close()
 
 
+def _publisher(
+    settings: AgentSettings, spool: Spool, topic: str, device_id: str, clock: Clock
+) -> Publisher | Uploader:
+    """Delivery to the API if one is set, else to Kafka. Raises SettingsError."""
+    if settings.api is None or settings.ingest_key is None:
+        return Publisher(
+            spool,
+            topic=topic,
+            device_id=device_id,
+            configure=lambda: kafka.client_config(settings),
+            clock=clock,
+        )
+    post = Poster(settings.api, settings.ingest_key.get_secret_value())
+    return Uploader(spool, api=settings.api, post=post, clock=clock)
+
+
 @contextmanager
-def _observed(settings: AgentSettings, spool: Spool, publisher: Publisher) -> Iterator[Observed]:
+def _observed(
+    settings: AgentSettings, spool: Spool, publisher: Publisher | Uploader
+) -> Iterator[Observed]:
     """What /healthz, /readyz and /metrics tell of these, answered as long as the block runs."""
     health, clock = Health(), SystemClock()
     if settings.ops_port is None:

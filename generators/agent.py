@@ -11,8 +11,7 @@ from fleetpulse import wire
 from fleetpulse.clock import Clock
 from fleetpulse.health import Health
 from fleetpulse.telemetry import CHANNELS, Reading, a_reading_of
-from generators.observed import Observed
-from generators.publish import Publisher
+from generators.observed import Observed, Publishing
 from generators.spool import Spool
 
 FIRST_AFTER_S = 1.0  # the first reading's rates are over this time
@@ -65,6 +64,16 @@ def abilities(reading: Reading) -> str:
     return f"measures {measures}" + (f"; lacks {', '.join(lacks)}" if lacks else "")
 
 
+class Delivering(Publishing, Protocol):
+    """What moves readings from the spool to Kafka or to the API."""
+
+    def deliver(self, seconds: float, stop: threading.Event) -> None:
+        """Publish what waits, and wait, for this long or until `stop` is set."""
+
+    def drain(self, seconds: float) -> None:
+        """Publish what waits, for at most this long."""
+
+
 class Agent:
     """Takes readings from one source and delivers them through its spool."""
 
@@ -72,7 +81,7 @@ class Agent:
         self,
         source: Source,
         spool: Spool,
-        publisher: Publisher,
+        publisher: Delivering,
         *,
         device_id: str,
         interval_s: float,

@@ -77,13 +77,15 @@ class FleetPredictor:
         measured_at: Int64s,
         values: Floats,
         limits: Mapping[str, Floats],
+        set_back: NDArray[np.bool_] | None = None,
     ) -> Scores:
         """What is expected of these rows, which are remembered.
 
         slots: [n], of the devices; kinds: [n], names or places in KINDS; measured_at: [n], Unix ms;
-        values: [n, channels]; limits: by rule [n]. Rows are in the order of arrival.
+        values: [n, channels]; limits: by rule [n]. Rows are in the order of arrival. set_back: [n],
+        the first rows after a device's clock was set back; None: no clock was.
         """
-        look = Look(self._history.windows(slots, measured_at, values), _codes(kinds))
+        look = Look(self._history.windows(slots, measured_at, values, set_back), _codes(kinds))
         features = {rule: compute(look, rule, limits[rule]) for rule in self._models.fitted}
         quantities = {"heat": look.now("temperature_c"), "overload": look.load_mean(60)}
         needed = {"heat": "temperature_c", "overload": "load_pct"}

@@ -12,7 +12,7 @@ from fleetpulse.settings import PROCESS_SETTINGS, variables
 pytest.register_assert_rewrite("tests.contracts")
 
 pytest_plugins = [
-    f"tests.services.{service}" for service in ("chromium", "kafka", "postgres", "s3")
+    f"tests.services.{service}" for service in ("chromium", "dynamodb", "kafka", "postgres", "s3")
 ]
 
 # Examples take as long as a busy machine needs; the gate tries the same ones for every commit.

@@ -15,6 +15,7 @@ from api.fields import flag, words
 from api.metrics import METRICS_TYPE, metrics_text
 from api.parts import now_ms, parts, store
 from fleetpulse.errors import StoreError
+from fleetpulse.watch import STOPPED
 
 CONSUMER_SILENT_MS = 30_000
 
@@ -98,10 +99,12 @@ def store_check() -> Mapping[str, Any]:
 
 def consumer_check() -> Mapping[str, Any]:
     """Whether a consumer has lately said that it is alive."""
-    beats = [beat.at for beat in store().heartbeats.all() if beat.process == "consumer"]
-    silent_ms = now_ms() - max(beats, default=0)
+    beats = [beat for beat in store().heartbeats.all() if beat.process == "consumer"]
+    silent_ms = now_ms() - max((beat.at for beat in beats), default=0)
     if not beats:
         detail = "No consumer has ever run on this store; start one with `fleetpulse consume`."
+    elif beats[0].detail == STOPPED:
+        detail = "The consumer was stopped; start it with `fleetpulse consume`."
     elif silent_ms >= CONSUMER_SILENT_MS:
         detail = f"The consumer has been silent for {silent_ms // 1000} s; look at its log."
     else:

@@ -74,7 +74,8 @@ class Models(Resource):
         query.asked()
         in_use = parts().registry.current()
         items = [
-            card_view(card, in_use=in_use[card.name] == card) for card in parts().registry.cards()
+            card_view(card, in_use=in_use.get(card.name) == card)
+            for card in parts().registry.cards()
         ]
         return pages.answer({"items": items, "next_cursor": None})
 

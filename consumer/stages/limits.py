@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consumer.batch import Batch
-from consumer.stages.late import Latest
 from consumer.stages.predict import Predictor
 from consumer.stages.quantities import quantity
 from consumer.stages.rules import RuleBook
@@ -84,7 +83,6 @@ class Limits:
         # Whether a device was ever seen with what a predicted rule needs: a missing
         # temperature is unknown on a machine that had one, and nothing on one that never had.
         self._applies: NDArray[np.bool_] = np.zeros((0, len(RULES)), dtype=np.bool_)
-        self._latest = Latest()
 
     def __call__(self, batch: Batch) -> Batch:
         """The batch with events, changed states, and each row's status and causes."""
@@ -95,7 +93,7 @@ class Limits:
         for name, of_rule in batch.rule_probability.items():
             probability[:, RULE_NAMES.index(name)] = of_rule
         outcome = _Outcome(logs=batch.logs(), status=self._quiet_status(batch, probability))
-        in_order = ~self._latest.late(batch.slots, batch.measured_at, batch.seq)
+        in_order = ~batch.late
         hot = self._hot(batch, values, probability)
         hot_rows_of = hot[batch.slots] & in_order[:, None]
         for column in np.flatnonzero(hot_rows_of.any(axis=0)):
@@ -121,7 +119,6 @@ class Limits:
         known = np.array([slot for slot in slots if slot < len(self._loaded)], dtype=np.int64)
         self._loaded[known] = False
         self._busy[known] = False
-        self._latest.forget(known)
         for key in [key for key in self._watches if key[0] in set(known.tolist())]:
             del self._watches[key]
 

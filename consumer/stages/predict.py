@@ -49,8 +49,12 @@ class Predictor(Protocol):
         measured_at: NDArray[np.int64],
         values: NDArray[np.float64],
         limits: Mapping[str, NDArray[np.float64]],
+        set_back: NDArray[np.bool_] | None = None,
     ) -> Scores:
-        """Score n rows and remember them."""
+        """Score n rows and remember them.
+
+        set_back: [n], the first rows after a device's clock was set back; None: no clock was.
+        """
 
     def causes(self, scores: Any, rule: str, rows: Sequence[int]) -> Sequence[Sequence[str]]:
         """The top reasons for each of these rows' probabilities, in words with numbers."""
@@ -67,7 +71,14 @@ def predict(predictor: Predictor, rules: RuleBook) -> Stage:
         limits = {
             name: rules.limit[batch.slots, RULE_NAMES.index(name)] for name in PREDICTED_RULES
         }
-        scores = predictor.score(batch.slots, batch.kinds, batch.measured_at, batch.values, limits)
+        scores = predictor.score(
+            batch.slots,
+            batch.kinds,
+            batch.measured_at,
+            batch.values,
+            limits,
+            batch.set_back if batch.set_back.any() else None,
+        )
         rules.refresh_thresholds()
         probability, expected_s = worst(scores.probability, scores.expected_s, len(batch))
         return replace(

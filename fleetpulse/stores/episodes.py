@@ -9,7 +9,7 @@ from fleetpulse.stores.protocols import Alert
 
 CLOSING: frozenset[State] = frozenset({State.OK, State.RECOVERED, State.ONLINE})
 
-# Events of one moment go in the order in which an episode goes through its states.
+# The order in which an episode goes through its states; the clock of a device may be set back.
 _STEP: dict[State, int] = {
     state: step
     for step, state in enumerate(
@@ -38,7 +38,7 @@ def alert_of(events: Iterable[AlertEvent]) -> Alert:
     It depends on the set of events only, so an event that is saved late, twice or out of order
     cannot move an alert back.
     """
-    told = sorted(events, key=lambda event: (event.at, _STEP[event.state]))
+    told = sorted(events, key=lambda event: (_STEP[event.state], event.at))
     opening, newest = told[0], told[-1]
     return Alert(
         alert_id=alert_id_of(opening),
@@ -50,7 +50,7 @@ def alert_of(events: Iterable[AlertEvent]) -> Alert:
         severity=max((event.severity for event in told), key=_WEIGHT.__getitem__),
         opened_at=opening.at,
         changed_at=newest.at,
-        closed_at=newest.at if newest.state in CLOSING else None,
+        closed_at=max(opening.at, newest.at) if newest.state in CLOSING else None,
         stressed_at=next((event.at for event in told if event.state is State.STRESSED), None),
         probability=opening.probability,
         expected_s=opening.expected_s,

@@ -120,7 +120,9 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     device_id: str
     kind: str
     first_seen_at: int  # event time of its first stored reading
-    clock_ahead_ms: int | None = None  # how far in the future its last refused record was
+    clock_ahead_ms: int | None = (
+        None  # of its last refused record; negative: it was set back so far
+    )
     clock_ahead_at: int | None = None  # when that was, by our clock
 
 

@@ -29,10 +29,8 @@ from tests.contracts.builders import (
     told,
 )
 from tests.contracts.store import everything
-from tests.services.dynamodb import KEYS, DynamoDBLocal, dynamodb, lasting_dynamodb
+from tests.services.dynamodb import KEYS, DynamoDBLocal
 from tests.services.dynamodb_proxy import DENIED, INTERNAL, THROTTLING, THROUGHPUT, DynamoDBProxy
-
-__all__ = ["dynamodb", "lasting_dynamodb"]
 
 pytestmark = pytest.mark.integration
 LONG = Retention(raw_days=36_500, minute_days=36_500, hour_days=36_500)

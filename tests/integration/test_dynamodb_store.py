@@ -14,9 +14,7 @@ from fleetpulse.stores.protocols import Store
 from tests.contracts.builders import NOON, a_reading, scored
 from tests.contracts.reading_store import ReadingStoreContract
 from tests.contracts.store import StoreContract
-from tests.services.dynamodb import KEYS, DynamoDBLocal, dynamodb
-
-__all__ = ["dynamodb"]
+from tests.services.dynamodb import KEYS, DynamoDBLocal
 
 pytestmark = pytest.mark.integration
 # The contract's readings are of a fixed day: they must not expire, whenever it runs.

@@ -140,6 +140,20 @@ def test_more_open_alerts_than_a_page_of_the_store_holds_are_all_there(
     assert 'fleetpulse_open_alerts{rule="heat"} 2001.0' in metrics
 
 
+def test_a_clock_that_was_set_back_is_said_in_words(
+    client: FlaskClient, store: MemoryStore
+) -> None:
+    store.devices.clock_ahead("pi-1", "raspberry", -3_600_000, NOON)
+
+    device = client.get("/api/v1/devices/pi-1").json
+
+    assert device is not None
+    assert device["clock_note"] == (
+        "This device's clock was set back by 1 h, so its readings are filed under the past:"
+        " set its clock (or turn on NTP)."
+    )
+
+
 def test_a_clock_that_is_ahead_is_said_in_words(client: FlaskClient, store: MemoryStore) -> None:
     store.devices.clock_ahead("pi-1", "raspberry", 412_000, NOON)
 

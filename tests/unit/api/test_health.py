@@ -9,6 +9,7 @@ from fleetpulse.clock import ManualClock
 from fleetpulse.errors import StoreError
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Heartbeat
+from fleetpulse.watch import STOPPED
 from tests.unit.api.builders import NOON, document, save_event, save_reading
 
 
@@ -24,6 +25,15 @@ def test_not_ready_without_a_consumer(client: FlaskClient, store: MemoryStore) -
     assert answer.status_code == 503
     assert answer.content_type == "application/json"
     assert "No consumer" in document(answer)["checks"][1]["detail"]
+
+
+def test_not_ready_once_the_consumer_was_stopped(client: FlaskClient, store: MemoryStore) -> None:
+    store.heartbeats.beat(Heartbeat(process="consumer", at=NOON, detail=STOPPED))
+
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 503
+    assert "The consumer was stopped" in answer.text
 
 
 @pytest.mark.parametrize(("silent_s", "status"), [(29, 200), (30, 503)])

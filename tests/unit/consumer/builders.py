@@ -18,6 +18,7 @@ from consumer.pipeline import Pipeline
 from consumer.refill import RefillMarks
 from consumer.roster import Roster
 from consumer.sink import StoreSink
+from consumer.stages.late import Order
 from consumer.stages.limits import Limits
 from consumer.stages.predict import predict
 from consumer.stages.rules import RuleBook
@@ -83,6 +84,7 @@ class FakePredictor:
         measured_at: NDArray[np.int64],
         values: NDArray[np.float64],
         limits: Mapping[str, NDArray[np.float64]],
+        set_back: NDArray[np.bool_] | None = None,
     ) -> FakeScores:
         load = values[:, COLUMN["load_pct"]]
         rows = zip(slots.tolist(), measured_at.tolist(), values.tolist(), strict=True)
@@ -193,7 +195,7 @@ def consume(
     announce = announce or cast(Producer, SilentProducer())
     Pipeline(
         LogSource(log, Decoder(roster, clock), batch_rows, stop),
-        {"predict": predict(predictor, rules), "limits": limits},
+        {"order": Order(clock), "predict": predict(predictor, rules), "limits": limits},
         NoLetters(),
         StoreSink(store, clock, announce, metrics.store_write_seconds),
         metrics=metrics,

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.stages.late import Latest
+from consumer.batch import ClockAhead
+from consumer.roster import Roster
+from consumer.stages.late import Latest, Order
+from fleetpulse.clock import ManualClock
+from tests.unit.consumer.builders import NOON, a_reading, decode
 
 
 def late(latest: Latest, *rows: tuple[int, int, int]) -> list[bool]:
     """rows: slot, measured_at, seq."""
     slots, at, seq = np.array(rows, dtype=np.int64).reshape(-1, 3).T
-    found: list[bool] = latest.late(slots, at, seq).tolist()
+    found: list[bool] = latest.late(slots, at, seq)[0].tolist()
     return found
 
 
@@ -33,6 +39,39 @@ def test_a_clock_that_was_set_back_goes_on_from_there() -> None:
 
     assert late(latest, (0, 1000, 1), (0, 10, 2), (0, 20, 3)) == [False] * 3
     assert late(latest, (0, 15, 2)) == [True]
+
+
+def test_a_device_whose_clock_was_set_back_is_named_once_and_begins_anew() -> None:
+    stage, roster = Order(ManualClock(NOON)), Roster()
+    before = stage(decode(a_reading(0, seq=1), a_reading(5, seq=2), roster=roster))
+
+    after = stage(decode(a_reading(-3595, seq=3), a_reading(-3590, seq=4), roster=roster))
+
+    assert not before.set_back.any()
+    assert after.set_back.tolist() == [True, False]
+    assert not after.late.any()
+    assert list(after.clocks_ahead) == [
+        ClockAhead(device_id="pi-1", kind="raspberry", ahead_ms=-3_600_000, at=NOON)
+    ]
+
+
+def test_a_step_of_seconds_is_no_clock_that_was_set_back() -> None:
+    stage = Order(ManualClock(NOON))
+
+    batch = stage(decode(a_reading(0, seq=1), a_reading(-60, seq=2)))
+
+    assert not batch.set_back.any()
+    assert batch.clocks_ahead == []
+
+
+def test_what_is_read_again_after_a_restart_is_not_told_again() -> None:
+    stage = Order(ManualClock(NOON))
+    batch = decode(a_reading(0, seq=1), a_reading(-3600, seq=2))
+
+    batch = stage(replace(batch, replayed=np.ones(2, dtype=np.bool_)))
+
+    assert batch.set_back.tolist() == [False, True]
+    assert batch.clocks_ahead == []
 
 
 def test_a_forgotten_device_begins_anew() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from consumer.pipeline import Stage
 from consumer.roster import Roster
+from consumer.stages.late import Order
 from consumer.stages.limits import Limits
 from consumer.stages.predict import predict
 from consumer.stages.rules import REFRESH_MS, RuleBook
@@ -171,7 +172,7 @@ def test_a_changed_limit_is_in_force_within_seconds() -> None:
     predictor = FakePredictor()
     rules = RuleBook(store.rules, roster, clock, lambda: predictor.thresholds)
     limits = Limits(store.alerts, rules, predictor)
-    stages: list[Stage] = [predict(predictor, rules), limits]
+    stages: list[Stage] = [Order(clock), predict(predictor, rules), limits]
 
     def events(reading: Reading) -> int:
         batch = decode(reading, roster=roster)
@@ -200,7 +201,7 @@ def test_the_models_that_score_say_what_soon_is() -> None:
     batch = decode(a_reading(0, temperature_c=60, load_pct=20), roster=roster)
     limits.load(batch)
 
-    batch = limits(predict(predictor, rules)(batch))
+    batch = limits(predict(predictor, rules)(Order(ManualClock(NOON))(batch)))
 
     assert [event.state for event in batch.events] == [State.SOON]
 

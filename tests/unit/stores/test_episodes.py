@@ -37,6 +37,16 @@ def test_the_order_of_arrival_does_not_matter(events: list[AlertEvent], chance: 
     assert alert_of(shuffled) == alert_of(events)
 
 
+def test_an_alert_closes_also_when_the_clock_of_its_device_was_set_back_meanwhile() -> None:
+    _, stressed, _ = an_episode()
+    recovered = an_event(State.RECOVERED, at=stressed.at - 3_600_000)
+
+    alert = alert_of([recovered, stressed])
+
+    assert alert.state is State.RECOVERED
+    assert (alert.opened_at, alert.closed_at) == (stressed.at, stressed.at)
+
+
 def test_an_alert_is_named_after_device_rule_and_episode() -> None:
     assert alert_id_of(an_event(device_id="pi.1", episode=7)) == "pi.1:heat:7"
 
