@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: up test check bench screenshots docs clean help
+.PHONY: up test check faults bench screenshots docs clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,6 +22,9 @@ check: $(VENV)/.test ## format, lint, types, imports, and the tests that need no
 	$(STEP) "types" $(BIN)/mypy
 	$(STEP) "imports" $(BIN)/lint-imports
 	$(STEP) "tests" $(BIN)/pytest -q -n 2 -m "not integration"
+
+faults: $(VENV)/.test ## break everything around the product, at length (up to 40 minutes); writes docs/faults.md
+	FAULTS=full $(BIN)/pytest -q -p no:xdist tests/faults
 
 bench: $(VENV)/.test ## measure speed and cost (some minutes; on real Kafka)
 	$(BIN)/python -m benchmarks
