@@ -39,7 +39,7 @@ class PoisonWatch:
         while self._recent and abs(now - self._recent[0][0]) > WINDOW_MS:
             self._recent.popleft()
         count = sum(number for _, number in self._recent)
-        if bad and not self._open and count >= MANY and self._report(_sentence(count, bad)):
+        if bad and count >= MANY and self._report(_sentence(count, bad)):
             self._open = True
         elif self._open is not False and now - self._newest_at > CALM_MS and self._report(None):
             self._open = False

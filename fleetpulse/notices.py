@@ -13,6 +13,8 @@ from fleetpulse.clock import Clock
 from fleetpulse.stores.protocols import NO_ROWS, Scored, Store
 
 OURSELVES = "fleetpulse"  # the device and the kind of these alerts
+# Another process to which all looks well may have closed it when it started.
+_SAY_AGAIN_MS = 60_000
 
 
 class Matter(StrEnum):
@@ -29,20 +31,21 @@ class Notices:
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store, self._clock = store, clock
-        self._said: dict[Matter, bool] = {}
+        self._said: dict[Matter, tuple[bool, int]] = {}  # whether it is wrong, and since when
 
     def report(self, matter: Matter, problem: str | None) -> None:
         """Open the alert, or close it: with None, all is well again.
 
         problem: one sentence for the owner. Raises StoreBusy or StoreError; then ask again later.
         """
-        wrong = problem is not None
-        if self._said.get(matter) is wrong:
+        wrong, now = problem is not None, self._clock.now_ms()
+        said, at = self._said.get(matter, (None, now))
+        if said is wrong and not (wrong and abs(now - at) >= _SAY_AGAIN_MS):
             return
         state = self._state(matter)
         if (state.level is Status.STRESSED) is not wrong:
             self._change(state, problem)
-        self._said[matter] = wrong
+        self._said[matter] = (wrong, now)
 
     def _state(self, matter: Matter) -> AlertState:
         for state in self._store.alerts.states_of([OURSELVES]):
