@@ -1,8 +1,8 @@
 """The schema registry, where there is one, and what a consumer does with the ids that it meets.
 
 With KAFKA_SCHEMA_ENDPOINT set, agents register the schema and put its id before each record, and
-consumers ask whether an id stands for readings. The client is imported only then: it takes more
-memory than an agent.
+consumers ask whether an id stands for readings. The client is imported only then: its 24 MB are
+nearly as much as an agent takes.
 """
 
 from __future__ import annotations

@@ -8,12 +8,14 @@ two marks.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fleetpulse.alerts import Severity, State
 from fleetpulse.metrics import METRICS
+from fleetpulse.reading_schema import reading_schema
 from fleetpulse.settings import PROCESS_SETTINGS, Variable, variables
 from fleetpulse.telemetry import CHANNELS
 
@@ -95,8 +97,24 @@ def wire_page(page: str) -> str:
     ]
     channels = table(("channel", "unit", "range", "of the machine's"), rows)
     page = _filled(page, "channels", f"\n{channels}")
+    page = _filled(page, "schema", f"\n```json\n{_schema()}\n```\n")
     page = _filled(page, "states", _words(State))
     return _filled(page, "severities", _words(Severity))
+
+
+def _schema() -> str:
+    """The schema of a reading, a line for each of its properties."""
+    schema = reading_schema()
+    properties = ",\n".join(
+        f"    {json.dumps(name)}: {json.dumps(one, ensure_ascii=False)}"
+        for name, one in schema["properties"].items()
+    )
+    lines = [
+        f"  {json.dumps(name)}: "
+        + (f"{{\n{properties}\n  }}" if name == "properties" else json.dumps(value))
+        for name, value in schema.items()
+    ]
+    return "{\n" + ",\n".join(lines) + "\n}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

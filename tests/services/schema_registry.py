@@ -65,12 +65,12 @@ class Content:
 
     def register(self, subject: str, schema: Schema) -> int:
         """The id of a schema, after making it the newest of a subject."""
+        if not self.may_register:
+            raise Refusal(40301, "User is denied operation Write on Subject")
         ids = self.subjects.setdefault(subject, [])
         known = {self.schemas[number - 1]: number for number in ids}
         if schema in known:
             return known[schema]
-        if not self.may_register:
-            raise Refusal(40301, "User is denied operation Write on Subject")
         found = self.incompatibilities(subject, schema)
         if found:
             raise Refusal(
