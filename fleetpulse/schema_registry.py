@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from confluent_kafka.schema_registry import SchemaRegistryClient, topic_subject_name_strategy
 from confluent_kafka.schema_registry.common._httpx_compat import httpx
@@ -30,13 +31,16 @@ class SchemaRegistry:
 
     def __init__(self, endpoint: str, login: str | None) -> None:
         """login: user:password. Raises SettingsError for an endpoint that cannot be one."""
+        # It is asked again by whoever asks, so the client need not.
+        config: dict[str, Any] = {"timeout": ANSWER_S, "max.retries": 0}
         try:
-            self._where = ",".join(map(_shown, endpoint.split(",")))
-            # It is asked again by whoever asks, so the client need not.
-            config = {"url": endpoint, "timeout": ANSWER_S, "max.retries": 0}
+            addresses = [urlsplit(address.strip()) for address in endpoint.split(",")]
+            self._where = ",".join(map(_shown, addresses))
+            login = _the_only_one(login, _login_of(addresses[0]))
             if login is not None:
                 config["basic.auth.user.info"] = login
-            self._client = SchemaRegistryClient.new_client(config)
+            # The address that it gets is logged with each request, and so without a password.
+            self._client = SchemaRegistryClient.new_client(config | {"url": self._where})
         except ValueError:
             raise SettingsError(
                 "KAFKA_SCHEMA_ENDPOINT: must be an address such as https://registry.example:8081,"
@@ -127,13 +131,26 @@ class SchemaRegistry:
         return f"The schema registry at {self._where} answers with HTTP status {status} ({detail})."
 
 
-def _shown(endpoint: str) -> str:
-    """The endpoint without user and password."""
-    parts = urlsplit(endpoint.strip())
-    if parts.scheme not in ("http", "https", "mock") or not parts.hostname:
-        raise ValueError("no endpoint")
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
+def _shown(address: SplitResult) -> str:
+    """The address without user and password. Raises ValueError for none, as its port does."""
+    has_place = address.hostname and address.port != 0
+    if address.scheme not in ("http", "https", "mock") or not has_place:
+        raise ValueError("no address")
+    host = address.netloc.rpartition("@")[2]
+    return f"{address.scheme}://{host}{address.path}"
+
+
+def _login_of(address: SplitResult) -> str | None:
+    """The user:password within an address."""
+    if address.username is None:
+        return None
+    return f"{unquote(address.username)}:{unquote(address.password or '')}"
+
+
+def _the_only_one(login: str | None, other: str | None) -> str | None:
+    if login is not None and other is not None:
+        raise ValueError("two logins")
+    return login if other is None else other
 
 
 def _detail(problem: SchemaRegistryError) -> str:

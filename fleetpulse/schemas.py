@@ -28,6 +28,7 @@ WAIT_MS = 500  # most that the readings wait for a registry, within WINDOW_MS
 WINDOW_MS = 10_000
 ASK_AGAIN_MS = 10_000  # for an id that nobody could tell about
 PAUSE_S = 1.0  # after a question without an answer
+END_S = 1.0  # for the question under way, at the end
 MOST_UNKNOWN = 1000  # ids that are remembered as unknown, and questions that wait
 
 Decode = Callable[[bytes | None], tuple[Reading, int]]
@@ -118,7 +119,7 @@ class SchemaCheck:
         with suppress(queue.Full):  # then it looks at `_over` soon enough
             self._questions.put_nowait(None)
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(END_S)
 
     def _look_up(self, header: bytes) -> str:
         """What is known of an id after asking; what is not known has no objection."""
@@ -175,6 +176,8 @@ class SchemaCheck:
             self._complain(str(problem))
             return False
         except Exception as problem:  # a thread that ends would leave all further ids unknown
+            if self._over.is_set():  # the client was closed meanwhile
+                return False
             if self._complaint != repr(problem):
                 self._complaint = repr(problem)
                 log.exception("no schema; trying on", extra={"schema_id": number})

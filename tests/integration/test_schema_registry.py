@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
@@ -112,6 +113,19 @@ def test_user_and_password_let_in(registry: SchemaRegistry) -> None:
     assert wire.schema_id(header) == 1
 
 
+def test_a_password_in_the_address_lets_in_and_is_not_logged(
+    registry: SchemaRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry.content.login = "fleet:pa55/word"
+    caplog.set_level(logging.DEBUG)
+    endpoint = registry.endpoint.replace("//", "//fleet:pa55%2Fword@")
+
+    assert wire.schema_id(header_from(registry, schema_endpoint=endpoint)) == 1
+
+    assert registry.endpoint in caplog.text  # the client logs its requests
+    assert "pa55" not in caplog.text
+
+
 def test_a_wrong_password_is_said_in_one_sentence(registry: SchemaRegistry) -> None:
     registry.content.login = "fleet:right"
 
@@ -206,3 +220,18 @@ def test_the_registry_of_the_tests_judges_as_confluents_does() -> None:
         "PROPERTY_REMOVED_FROM_CLOSED_CONTENT_MODEL b"
     ]
     assert incompatibilities(added, old) == []
+
+
+def test_a_slow_registry_does_not_hold_up_the_end(
+    registry: SchemaRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    framed = header_from(registry) + wire.encode(READING)
+    settings = load(KafkaSettings, schema_endpoint=registry.endpoint)
+
+    with registry.slow(60):
+        with checked_decode(settings) as decode:
+            assert decode(framed) == (READING, 0)
+        asked = list(registry.content.asked)
+
+    assert asked[-1] == "GET /schemas/ids/1"
+    assert not caplog.messages  # it gave up without waiting for an answer
