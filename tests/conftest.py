@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
 
+from fleetpulse.logs import TALKATIVE
 from fleetpulse.settings import PROCESS_SETTINGS, variables
 
 pytest.register_assert_rewrite("tests.contracts")
@@ -29,3 +32,14 @@ def _nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings of whoever runs the tests are not for the tests: a real token, a real broker."""
     for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _logging_stays_as_it_is() -> Iterator[None]:
+    """A process' main configures logging; the next test shall not notice."""
+    loggers = [logging.getLogger(name) for name in (None, *TALKATIVE)]
+    handlers, levels = loggers[0].handlers[:], [logger.level for logger in loggers]
+    yield
+    loggers[0].handlers[:] = handlers
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)

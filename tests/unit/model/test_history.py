@@ -93,8 +93,7 @@ def test_a_history_that_is_refilled_after_a_restart_gives_the_same_features(
     stream.features(before, slice(0, restart))
 
     refilled = History()
-    past = slice(0, restart)
-    refilled.windows(stream.slots[past], stream.measured_at[past], stream.values[past])
+    stream.windows(refilled, slice(0, restart))
 
     np.testing.assert_array_equal(
         stream.features(refilled, slice(restart, count)),
