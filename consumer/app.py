@@ -28,6 +28,7 @@ from fleetpulse.health import Health
 from fleetpulse.kafka import producer
 from fleetpulse.metrics import ConsumerMetrics
 from fleetpulse.notices import Notices
+from fleetpulse.schemas import Decode
 from fleetpulse.settings import Retention
 from fleetpulse.stores.protocols import Store
 from fleetpulse.watch import Watch
@@ -47,7 +48,8 @@ class Membership:
 class Hardware:
     """Telemetry of machines: predicted, judged, stored, rolled up.
 
-    kafka: the client's address and security. predictor: owned by this pipeline from here on.
+    kafka: the client's address and security. decode: a record's value -> its reading. predictor:
+    owned by this pipeline from here on.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Hardware:
         *,
         kafka: dict[str, Any],
         membership: Membership,
+        decode: Decode,
         store: Store,
         retention: Retention,
         predictor: Predictor,
@@ -70,7 +73,7 @@ class Hardware:
             topics=membership.topics,
             group=membership.group,
             instance=membership.instance,
-            decoder=Decoder(self._roster, clock),
+            decoder=Decoder(self._roster, clock, decode),
             batch_rows=membership.batch_rows,
             batch_ms=membership.batch_ms,
             forget=self._forget,

@@ -13,6 +13,7 @@ from fleetpulse.kafka import ALERTS_TOPIC, DEAD_LETTER_TOPIC, client_config, ens
 from fleetpulse.metrics import ConsumerMetrics, new_registry
 from fleetpulse.notices import Notices
 from fleetpulse.ops import ops_server
+from fleetpulse.schemas import checked_decode
 from fleetpulse.settings import ConsumerSettings
 from fleetpulse.stores import open_store
 
@@ -26,7 +27,10 @@ def consume(settings: ConsumerSettings, stop: threading.Event) -> None:
     metrics = ConsumerMetrics(registry)
     store = open_store(settings.store_url, aws=settings.aws, retention=settings.retention)
     try:
-        with ops_server(settings.ops_host, settings.ops_port, health, registry):
+        with (
+            ops_server(settings.ops_host, settings.ops_port, health, registry),
+            checked_decode(settings) as decode,
+        ):
             make_topics(kafka, settings)
             predictor = follow(
                 settings.models,
@@ -40,6 +44,7 @@ def consume(settings: ConsumerSettings, stop: threading.Event) -> None:
             Hardware(
                 kafka=kafka,
                 membership=membership(settings),
+                decode=decode,
                 store=store,
                 retention=settings.retention,
                 predictor=predictor,

@@ -24,6 +24,7 @@ from generators.agent import Agent, Source
 from generators.observed import Observed
 from generators.publish import Publisher
 from generators.spool import Spool
+from generators.topics import prepared
 from generators.upload import Poster, Uploader
 
 log = logging.getLogger("generators")
@@ -172,6 +173,7 @@ def _publisher(
             device_id=device_id,
             configure=lambda: kafka.client_config(settings),
             clock=clock,
+            header=prepared(settings, topic),
         )
     post = Poster(settings.api, settings.ingest_key.get_secret_value())
     return Uploader(spool, api=settings.api, post=post, clock=clock)
