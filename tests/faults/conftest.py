@@ -14,6 +14,7 @@ from tests.faults.fleet import Fleet
 from tests.faults.report import PAGE, Report
 from tests.faults.stack import Scene, opened
 from tests.services.kafka import Kafka
+from tests.services.postgres import Postgres
 
 LONGEST_UNDISTURBED_S = 300.0
 REPORT = pytest.StashKey[Report]()
@@ -92,7 +93,23 @@ def undisturbed(kafka: Kafka, fleet: Fleet, stores: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def scene(kafka: Kafka, stores: Path) -> Iterator[Scene]:
-    """A topic and a store of one row; its consumers end with it."""
+    """A topic and a SQLite store of one row; its consumers end with it."""
     made = Scene(kafka, stores)
     yield made
     made.close()
+
+
+@pytest.fixture
+def postgres_scene(kafka: Kafka, stores: Path, postgres: Postgres) -> Iterator[Scene]:
+    """The same with a PostgreSQL store."""
+    with postgres.database() as name:
+        made = Scene(kafka, stores, postgres.url(name))
+        yield made
+        made.close()
+
+
+@pytest.fixture(params=["scene", "postgres_scene"])
+def any_scene(request: pytest.FixtureRequest) -> Scene:
+    """Each of the two, for the faults that must be tried on both."""
+    made: Scene = request.getfixturevalue(request.param)
+    return made

@@ -7,13 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import lt
 from pathlib import Path
 
 import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from fleetpulse.stores import open_store
 from fleetpulse.stores.protocols import Store
@@ -23,6 +26,7 @@ from tests.faults.load import Load
 from tests.faults.oracle import Verdict, dead_letters, judge
 from tests.services.kafka import Kafka
 
+BACKENDS = {"sqlite": "SQLite", "postgresql+psycopg": "PostgreSQL", "dynamodb": "DynamoDB"}
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
 AHEAD = 15_000  # records that the producers are before the consumers: a second or so of their work
@@ -39,11 +43,18 @@ class Member:
         self._environment, self._output = environment, output
         self._process: subprocess.Popen[bytes] | None = None
         self.ended_itself = 0
+        output.touch()
 
     @property
     def runs(self) -> bool:
         """Whether its process lives."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def process_id(self) -> int:
+        """Of its process, which lives."""
+        assert self._process is not None
+        return self._process.pid
 
     def start(self, inside: Inside | None = None) -> None:
         """Start it; `inside`: with these faults."""
@@ -100,15 +111,30 @@ class Group:
     def __init__(self, bootstrap_servers: str, topic: str, name: str) -> None:
         config = {"bootstrap.servers": bootstrap_servers, "group.id": name, "log_level": 0}
         self._watcher = Consumer(config)  # never joins
+        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+        self._name = name
         self._places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-        self._committed = 0
+        self._committed = [0] * PARTITIONS
+        self._asking = threading.Lock()
+        self.went_back = 0  # how often a partition's commit was below an earlier one
 
     def committed(self) -> int:
         """Records of the topic that the group has committed; as known last if nobody answers."""
-        with contextlib.suppress(KafkaException):
+        with self._asking, contextlib.suppress(KafkaException):
             found = self._watcher.committed(self._places, timeout=ANSWER_S)
-            self._committed = sum(max(0, place.offset) for place in found)
-        return self._committed
+            now = [max(0, place.offset) for place in found]
+            self.went_back += sum(map(lt, now, self._committed))
+            self._committed = now
+        return sum(self._committed)
+
+    def shares(self) -> list[int]:
+        """How many partitions each member has that has any, most first."""
+        with contextlib.suppress(KafkaException):
+            described = self._admin.describe_consumer_groups([self._name])[self._name]
+            members = described.result(timeout=ANSWER_S).members
+            counts = (len(member.assignment.topic_partitions) for member in members)
+            return sorted(filter(None, counts), reverse=True)
+        return []
 
     def close(self) -> None:
         """Give back the connection."""
@@ -129,6 +155,11 @@ class Scene:
         self.group = Group(kafka.bootstrap_servers, self.topic, self.name)
         self.members: list[Member] = []
         self._folder = folder
+
+    @property
+    def backend(self) -> str:
+        """What the store is called."""
+        return BACKENDS[self.url.partition(":")[0]]
 
     def member(self, *, static: bool = True, **environment: str) -> Member:
         """One more consumer of the group, not started yet.
@@ -165,9 +196,8 @@ class Scene:
         while not holds():
             for member in self.members:
                 member.tend()
-            waited = time.monotonic() - begin
-            said = "\n".join(member.last_words() for member in self.members)
-            assert waited < seconds, f"{what}: not within {seconds:.0f} s; consumers said:\n{said}"
+            late = time.monotonic() - begin > seconds
+            assert not late, f"{what}: not within {seconds:.0f} s; {self._last_words()}"
             time.sleep(LOOK_S)
         return time.monotonic() - begin
 
@@ -193,9 +223,13 @@ class Scene:
         """Judge what is in the store, once all is acknowledged and committed."""
         assert not load.refused, load.refused[:3]
         assert sum(load.acknowledged.values()) == load.published
+        assert not self.group.went_back, "a commit went back"
         letters = dead_letters(self.kafka.bootstrap_servers, self.topic)
         with opened(self.url) as store:
             return judge(load.acknowledged, store, undisturbed, letters=letters)
+
+    def _last_words(self) -> str:
+        return "consumers said:\n" + "\n".join(member.last_words() for member in self.members)
 
     def close(self) -> None:
         """End what still runs."""

@@ -28,21 +28,21 @@ def test_the_undisturbed_run_has_something_to_lose(fleet: Fleet, undisturbed: St
 
 
 def test_killed_again_and_again_under_load(
-    scene: Scene, fleet: Fleet, undisturbed: Store, report: Report, size: Size
+    any_scene: Scene, fleet: Fleet, undisturbed: Store, report: Report, size: Size
 ) -> None:
     kills = size.of(6, 30)
-    with report.row(Fault.CONSUMER_KILLED, "SQLite", f"{kills} times under load") as row:
-        member = scene.member()
+    with report.row(Fault.CONSUMER_KILLED, any_scene.backend, f"{kills} times under load") as row:
+        member = any_scene.member()
         member.start()
 
-        with scene.load(fleet.records) as load:
+        with any_scene.load(fleet.records) as load:
             for _ in range(kills):
-                scene.wait_for_progress(BETWEEN)
+                any_scene.wait_for_progress(BETWEEN)
                 member.kill()
                 member.start()
-            seconds = scene.catch_up(load, CAUGHT_UP_S)
+            seconds = any_scene.catch_up(load, CAUGHT_UP_S)
 
-        verdict = scene.verdict(load, undisturbed)
+        verdict = any_scene.verdict(load, undisturbed)
         row.found = f"{verdict}; caught up in {seconds:.1f} s"
         assert not verdict.faults, verdict.faults
 

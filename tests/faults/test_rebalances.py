@@ -1,0 +1,105 @@
+"""Members come, go, die and are too slow: what the group stores is what one consumer stores."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import pytest
+
+from fleetpulse.stores.protocols import Store
+from tests.faults.conftest import Size
+from tests.faults.consumer_process import Inside
+from tests.faults.fleet import Fleet
+from tests.faults.report import Fault, Report
+from tests.faults.stack import PARTITIONS, Scene
+
+pytestmark = pytest.mark.integration
+
+REPLACED_S = 15.0
+LAG_GONE_S = 30.0
+BETWEEN = 3_000  # records
+# As short as the session's timeout allows.
+SHORT_POLL_MS, TOO_SLOW_S = 10_000, 14.0
+
+
+def test_a_storm_of_members_that_join_and_leave(
+    scene: Scene, fleet: Fleet, undisturbed: Store, report: Report, size: Size
+) -> None:
+    lasts_s, every_s = size.of(30, 120), size.of(3, 5)
+    changes = lasts_s // every_s
+    injected = f"{changes} times a member joins or leaves, every {every_s} s"
+    with report.row(Fault.REBALANCE_STORM, scene.backend, injected) as row:
+        scene.member(static=False).start()
+        guests = itertools.cycle([scene.member(static=False) for _ in range(2)])
+        scene.wait_until(lambda: bool(scene.group.shares()), LAG_GONE_S, "nobody joined")
+
+        with scene.load(fleet.records, rate=len(fleet) / lasts_s) as load:
+            for _ in range(changes):
+                guest = next(guests)
+                if guest.runs:
+                    guest.stop()
+                else:
+                    guest.start()
+                time.sleep(every_s)
+            seconds = scene.catch_up(load, LAG_GONE_S)
+
+        verdict = scene.verdict(load, undisturbed)
+        row.found = f"{verdict}; lag gone in {seconds:.1f} s"
+        assert not verdict.faults, verdict.faults
+
+
+def test_a_second_consumer_takes_half_and_is_replaced_when_killed(
+    scene: Scene, fleet: Fleet, undisturbed: Store, report: Report
+) -> None:
+    with report.row(Fault.MEMBER_JOINS, scene.backend, "once each") as row:
+        first, second = scene.member(static=False), scene.member(static=False)
+        first.start()
+
+        with scene.load(fleet.records, rate=2_000) as load:
+            scene.wait_for_progress(BETWEEN)
+            second.start()
+            half = [PARTITIONS // 2, PARTITIONS // 2]
+            scene.wait_until(lambda: scene.group.shares() == half, LAG_GONE_S, "not shared")
+            scene.wait_for_progress(BETWEEN)
+            second.kill()
+            replaced_s = scene.wait_until(
+                lambda: scene.group.shares() == [PARTITIONS], REPLACED_S, "not replaced"
+            )
+            scene.wait_for_progress(BETWEEN)
+            scene.catch_up(load, LAG_GONE_S)
+
+        verdict = scene.verdict(load, undisturbed)
+        row.found = f"{verdict}; replaced in {replaced_s:.1f} s"
+        assert not verdict.faults, verdict.faults
+
+
+@pytest.mark.parametrize("step", ["staged", "saving"])
+def test_a_step_slower_than_the_group_waits_for(
+    scene: Scene, fleet: Fleet, undisturbed: Store, report: Report, step: str
+) -> None:
+    injected = f"once, at the step `{step}`; another member takes over"
+    with report.row(Fault.SLOW_STAGE, scene.backend, injected) as row:
+        slow, other = scene.member(static=False), scene.member(static=False)
+        slow.start(
+            Inside(
+                slow_at=step,
+                slow_after=4,
+                slow_s=TOO_SLOW_S,
+                client={"max.poll.interval.ms": SHORT_POLL_MS},
+            )
+        )
+
+        with scene.load(fleet.records, rate=2_000) as load:
+            scene.wait_for_progress(BETWEEN)
+            other.start()
+            scene.wait_until(
+                lambda: scene.group.shares() == [PARTITIONS], 2 * TOO_SLOW_S, "not taken over"
+            )
+            scene.wait_until(lambda: len(scene.group.shares()) == 2, LAG_GONE_S, "not back")
+            scene.wait_for_progress(BETWEEN)
+            scene.catch_up(load, LAG_GONE_S)
+
+        verdict = scene.verdict(load, undisturbed)
+        row.found = f"{verdict}; no commit went back"
+        assert not verdict.faults, verdict.faults
