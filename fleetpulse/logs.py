@@ -21,7 +21,16 @@ from urllib.parse import quote, urlsplit
 from fleetpulse.settings import DataSettings, Secret
 
 # They tell of each request, or what they have loaded: nothing for those who run fleetpulse.
-TALKATIVE = ("alembic", "boto3", "botocore", "httpcore", "httpx", "urllib3")
+TALKATIVE = (
+    "alembic",
+    "boto3",
+    "botocore",
+    "httpcore",
+    "httpcore2",
+    "httpx",
+    "httpx2",
+    "urllib3",
+)
 SECRET_CHARACTERS = 6  # a shorter text, such as a user's name, is found in too many places
 HIDDEN = "<secret>"
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
