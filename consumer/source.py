@@ -81,9 +81,9 @@ class KafkaSource:
                 "topic.metadata.refresh.interval.ms": 10_000,
                 # librdkafka's default of 1 s idles a fast reader whenever its queue was full.
                 "fetch.queue.backoff.ms": 10,
-                # What waits in memory: half a second of the fastest reading.
-                "queued.max.messages.kbytes": 8_192,
-                "fetch.max.bytes": 8 * 1024 * 1024,
+                # What waits in memory, in the client and on its way to it.
+                "queued.max.messages.kbytes": 2_048,
+                "fetch.max.bytes": 2 * 1024 * 1024,
                 "log_level": 0,  # what goes wrong comes through error_cb, once
                 "error_cb": self._log_error,
                 "statistics.interval.ms": _STATISTICS_MS,

@@ -316,9 +316,9 @@ class ConsumerSettings(KafkaSettings, StoreSettings, ModelSettings, OpsSettings)
         " back within 10 s keeps its partitions. Absent: a member is new each time.",
     )
     batch_rows: Annotated[int, Meta(ge=1, le=100_000)] = setting(
-        10_000,
+        8_000,
         "FLEETPULSE_BATCH_ROWS",
-        "Most records of one batch.",
+        "Most records of one batch; more are a little faster and take more memory.",
     )
     batch_ms: Annotated[int, Meta(ge=1, le=10_000)] = setting(
         200,

@@ -23,7 +23,7 @@ from model.registry import ModelCard, Registry, open_registry
 _ASK_FOR_SECONDS = 0.5  # of the threshold: below it no time is expected
 CAUSES = 3
 # The look-back of a row takes some 8 KB while it is scored; more rows at once are no faster.
-PART_ROWS = 4_000
+PART_ROWS = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

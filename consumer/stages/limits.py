@@ -112,6 +112,7 @@ class Limits:
             states=tuple(outcome.states.values()),
             events=tuple(sorted(outcome.events, key=lambda event: (event.at, event.event_id))),
             causes={row: causes for row, causes in outcome.causes.items() if causes},
+            scores=None,  # megabytes, which nobody asks any more
         )
 
     def forget(self, slots: Sequence[int]) -> None:
