@@ -200,7 +200,7 @@ def test_a_port_in_use_is_refused_in_one_sentence(stacks: dict[str, Stack], tmp_
 @pytest.mark.parametrize(
     ("name", "with_signal"), [("embedded", signal.SIGINT), ("kafka", signal.SIGTERM)]
 )
-def test_stopping_takes_less_than_five_seconds_and_leaves_no_process(
+def test_stopping_takes_less_than_ten_seconds_and_leaves_no_process(
     stacks: dict[str, Stack], name: str, with_signal: int
 ) -> None:
     stack = stacks[name]
@@ -209,7 +209,7 @@ def test_stopping_takes_less_than_five_seconds_and_leaves_no_process(
 
     took_s = stack.stop(with_signal)
 
-    assert took_s < 5
+    assert took_s < 10
     for pid in parts:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
