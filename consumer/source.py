@@ -61,12 +61,13 @@ class KafkaSource:
         metrics: ConsumerMetrics,
         instance: str | None = None,
     ) -> None:
-        self._decoder, self._forget = decoder, forget
+        self._decoder, self._forget, self._group = decoder, forget, group
         self._config, self._health, self._metrics = config, health, metrics
         self._batch_rows, self._batch_s = batch_rows, batch_ms / 1000
         self._assigned: dict[Partition, _Assigned] = {}
         self._holding = False
         self._last_error = ""  # the same one is logged once in a row
+        self._fatal: KafkaError | None = None  # the client is of no more use
         self._settle: Callable[[], None] = lambda: None
         member = {} if instance is None else {"group.instance.id": instance}
         self._consumer = Consumer(
@@ -103,10 +104,15 @@ class KafkaSource:
             raise BrokerError(f"Kafka does not answer: {_said(problem)}") from problem
 
     def next_batch(self) -> Batch:
-        """What arrives within the batch's time and size; no rows when nothing came."""
+        """What arrives within the batch's time and size; no rows when nothing came.
+
+        Raises BrokerError once the group has shut this member out for good.
+        """
+        self._end_if_fatal()
         try:
             messages = self._consumer.consume(self._batch_rows, self._batch_s)
         except KafkaException as problem:
+            self._note_if_fatal(problem.args[0])
             log.warning("cannot read, trying again", extra={"problem": _said(problem)})
             messages = []
         batch = self._decoder.decode(self._records(messages), self.cluster)
@@ -140,9 +146,11 @@ class KafkaSource:
     def hold_while(self, write: Callable[[], None], stop: threading.Event) -> bool:
         """Do `write` until it succeeds, the partitions waiting meanwhile; False: stopped first.
 
-        The group membership stays alive while a store or a broker is busy or away.
+        The group membership stays alive while a store or a broker is busy or away. Raises
+        BrokerError once the group has shut this member out for good.
         """
         while not stop.is_set():
+            self._end_if_fatal()
             try:
                 write()
             except (StoreError, BrokerError) as problem:
@@ -196,7 +204,21 @@ class KafkaSource:
             )
         known.expected = offset + 1
 
+    def _end_if_fatal(self) -> None:
+        """Raise what the client cannot recover from; a process that starts anew can."""
+        if self._fatal is not None:
+            raise BrokerError(
+                f"The group {self._group} has shut this consumer out ({self._fatal.str()}); it is"
+                " to be started again. If it happens again and again, another consumer has the same"
+                " FLEETPULSE_GROUP_INSTANCE: give each its own."
+            )
+
+    def _note_if_fatal(self, error: KafkaError) -> None:
+        if error.fatal() or error.code() == KafkaError._FATAL:
+            self._fatal = error
+
     def _log_error(self, error: KafkaError) -> None:
+        self._note_if_fatal(error)
         if error.str() != self._last_error:
             self._last_error = error.str()
             said = trouble(error, self._config) if is_locked_out(error) else self._last_error
@@ -268,9 +290,13 @@ class KafkaSource:
             if stop.is_set():
                 return
             try:
-                self._consumer.poll(_POLL_S)  # keeps the membership; paused partitions give nothing
+                # Keeps the membership; paused partitions give nothing but errors.
+                told = self._consumer.poll(_POLL_S)
             except KafkaException as problem:
-                log.warning("broker says", extra={"problem": _said(problem)})
+                self._log_error(problem.args[0])
+            else:
+                if told is not None and (error := told.error()) is not None:
+                    self._log_error(error)
 
     def _release(self) -> None:
         if self._holding:

@@ -122,22 +122,24 @@ def ensure_topics(
     """
     heard = Heard()
     quiet: dict[str, Any] = {"error_cb": heard, "log_level": 0}
-    admin = AdminClient(config | quiet)
-    known = _metadata(admin, config, heard)
-    if str(known.cluster_id).startswith(EMBEDDED_CLUSTER):
-        return
-    missing = set(names) - set(known.topics)
-    retention = {"retention.ms": str(log_hours * HOUR_MS)}
-    wanted = [NewTopic(name, partitions, -1, config=retention) for name in sorted(missing)]
-    for name, made in (
-        admin.create_topics(wanted, request_timeout=ANSWER_S) if wanted else {}
-    ).items():
-        try:
-            made.result(timeout=2 * ANSWER_S)
-        except KafkaException as problem:
-            _judge(name, problem, config, partitions, log_hours)
-        else:
-            log.info("topic made", extra={"topic": name, "partitions": partitions})
+    # Ended here: one that the garbage collector ends in a thread of its own library takes the
+    # process with it (confluent-kafka-python #2129).
+    with AdminClient(config | quiet) as admin:
+        known = _metadata(admin, config, heard)
+        if str(known.cluster_id).startswith(EMBEDDED_CLUSTER):
+            return
+        missing = set(names) - set(known.topics)
+        retention = {"retention.ms": str(log_hours * HOUR_MS)}
+        wanted = [NewTopic(name, partitions, -1, config=retention) for name in sorted(missing)]
+        for name, made in (
+            admin.create_topics(wanted, request_timeout=ANSWER_S) if wanted else {}
+        ).items():
+            try:
+                made.result(timeout=2 * ANSWER_S)
+            except KafkaException as problem:
+                _judge(name, problem, config, partitions, log_hours)
+            else:
+                log.info("topic made", extra={"topic": name, "partitions": partitions})
 
 
 def _metadata(admin: AdminClient, config: Mapping[str, Any], heard: Heard) -> ClusterMetadata:

@@ -15,7 +15,8 @@ from fleetpulse.settings import PROCESS_SETTINGS, variables
 pytest.register_assert_rewrite("tests.contracts")
 
 pytest_plugins = [
-    f"tests.services.{service}" for service in ("chromium", "dynamodb", "kafka", "postgres", "s3")
+    f"tests.services.{service}"
+    for service in ("chromium", "dynamodb", "kafka", "mock_kafka", "postgres", "s3")
 ]
 
 # Examples take as long as a busy machine needs; the gate tries the same ones for every commit.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +15,14 @@ from fleetpulse.stores.protocols import Store
 from tests.faults.fleet import Fleet
 from tests.faults.report import PAGE, Report
 from tests.faults.stack import Scene, opened
+from tests.services.dynamodb import DynamoDBLocal
+from tests.services.dynamodb_proxy import DynamoDBProxy, Faults
 from tests.services.kafka import Kafka
 from tests.services.postgres import Postgres
 
 LONGEST_UNDISTURBED_S = 300.0
+# The layout of an item a reading takes some 2,000 readings a second.
+AHEAD_OF_DYNAMODB = {"reading": 2_000, "minute": 10_000}
 REPORT = pytest.StashKey[Report]()
 
 
@@ -106,6 +112,34 @@ def postgres_scene(kafka: Kafka, stores: Path, postgres: Postgres) -> Iterator[S
         made = Scene(kafka, stores, postgres.url(name))
         yield made
         made.close()
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoDBScene:
+    """A scene on DynamoDB, and what the proxy before it can do."""
+
+    scene: Scene
+    faults: Faults
+
+
+@pytest.fixture(params=list(AHEAD_OF_DYNAMODB))
+def dynamodb_scene(
+    kafka: Kafka,
+    stores: Path,
+    dynamodb: DynamoDBLocal,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> Iterator[DynamoDBScene]:
+    """The same with a DynamoDB store, in each layout."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "local")
+    with DynamoDBProxy(dynamodb.endpoint) as proxy:
+        url = dynamodb.url(
+            f"faults{uuid.uuid4().hex[:8]}", layout=request.param, endpoint=proxy.endpoint
+        )
+        made = Scene(kafka, stores, url, ahead=AHEAD_OF_DYNAMODB[request.param])
+        with contextlib.closing(made):
+            yield DynamoDBScene(made, proxy.faults)
 
 
 @pytest.fixture(params=["scene", "postgres_scene"])

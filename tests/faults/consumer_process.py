@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest.mock import patch
@@ -24,6 +25,7 @@ import consumer.source
 import fleetpulse.stores
 from consumer.app import Hardware
 from consumer.pipeline import Pipeline, _Flight
+from fleetpulse.stores.dynamodb_client import Dynamo
 from fleetpulse.stores.protocols import Scored, Store
 
 STEPS = ("read", "staged", "lettered", "saving", "written", "committed")
@@ -92,13 +94,20 @@ def _tell_steps(steps: Steps) -> None:
 
 
 def _tell_saves(steps: Steps) -> None:
-    """Make it a step that readings are inserted, but not committed yet."""
+    """Make it a step that readings are inserted but not committed yet, or some of them written."""
 
     def executed(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         if statement.startswith("INSERT INTO readings"):
             steps.reached("saving")
 
     event.listen(Engine, "after_cursor_execute", executed)
+    write_some = Dynamo._write_some
+
+    def written(self: Dynamo, table: str, requests: Sequence[dict[str, Any]]) -> None:
+        write_some(self, table, requests)
+        steps.reached("saving")
+
+    patch.object(Dynamo, "_write_some", written).start()
 
 
 def _change_client(changes: dict[str, Any]) -> None:

@@ -10,9 +10,10 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import lt
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -24,7 +25,6 @@ from tests.faults.consumer_process import VARIABLE, Inside
 from tests.faults.fleet import Record
 from tests.faults.load import Load
 from tests.faults.oracle import Verdict, dead_letters, judge
-from tests.services.kafka import Kafka
 
 BACKENDS = {"sqlite": "SQLite", "postgresql+psycopg": "PostgreSQL", "dynamodb": "DynamoDB"}
 ROOT = Path(__file__).parents[2]
@@ -111,7 +111,12 @@ class Group:
     def __init__(self, bootstrap_servers: str, topic: str, name: str) -> None:
         config = {"bootstrap.servers": bootstrap_servers, "group.id": name, "log_level": 0}
         self._watcher = Consumer(config)  # never joins
-        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+        # Ended by close(): one that the garbage collector ends in a thread of its own library
+        # takes the process with it (confluent-kafka-python #2129).
+        self._clients = contextlib.ExitStack()
+        self._admin = self._clients.enter_context(
+            AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+        )
         self._name = name
         self._places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
         self._committed = [0] * PARTITIONS
@@ -120,12 +125,16 @@ class Group:
 
     def committed(self) -> int:
         """Records of the topic that the group has committed; as known last if nobody answers."""
+        return sum(self.offsets())
+
+    def offsets(self) -> Sequence[int]:
+        """What the group has committed of each partition; as known last if nobody answers."""
         with self._asking, contextlib.suppress(KafkaException):
             found = self._watcher.committed(self._places, timeout=ANSWER_S)
             now = [max(0, place.offset) for place in found]
             self.went_back += sum(map(lt, now, self._committed))
             self._committed = now
-        return sum(self._committed)
+        return self._committed
 
     def shares(self) -> list[int]:
         """How many partitions each member has that has any, most first."""
@@ -137,18 +146,31 @@ class Group:
         return []
 
     def close(self) -> None:
-        """Give back the connection."""
+        """Give back the connections."""
         self._watcher.close()
+        self._clients.close()
+
+
+class Broker(Protocol):
+    """What a scene needs of a Kafka."""
+
+    bootstrap_servers: str
+
+    def topic(self, name: str | None = None, *, partitions: int = 1) -> str:
+        """Make a topic, and give its name."""
 
 
 class Scene:
     """A topic, a store, and the consumers between them.
 
-    url: of the store; where it lives is the caller's business.
+    url: of the store; where it lives is the caller's business. ahead: how many records the
+    producers are before the consumers.
     """
 
-    def __init__(self, kafka: Kafka, folder: Path, url: str | None = None) -> None:
-        self.kafka = kafka
+    def __init__(
+        self, kafka: Broker, folder: Path, url: str | None = None, *, ahead: int = AHEAD
+    ) -> None:
+        self.kafka, self._ahead = kafka, ahead
         self.name = f"faults-{uuid.uuid4().hex[:12]}"
         self.topic = kafka.topic(f"telemetry.{self.name}", partitions=PARTITIONS)
         self.url = url or f"sqlite:///{folder / self.name}.db"
@@ -186,7 +208,7 @@ class Scene:
             self.topic,
             records,
             done=self.group.committed,
-            ahead=AHEAD,
+            ahead=self._ahead,
             rate=rate,
         )
 

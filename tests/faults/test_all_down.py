@@ -19,6 +19,7 @@ from fleetpulse.watch import Watch
 from tests.faults.fleet import CADENCE_MS, Fleet
 from tests.faults.report import Fault, Report
 from tests.faults.stack import Scene, opened
+from tests.services.kafka import Kafka
 from tests.unit.bot.bench import ADA, FakeSender
 
 pytestmark = pytest.mark.integration
@@ -45,15 +46,14 @@ def a_bot(url: str, sender: FakeSender, clock: ManualClock) -> Iterator[Deliveri
 
 
 def test_everything_is_down_for_an_hour_and_comes_back(
-    scene: Scene, fleet: Fleet, undisturbed: Store, report: Report
+    kafka: Kafka, scene: Scene, fleet: Fleet, undisturbed: Store, report: Report
 ) -> None:
     spooled = HOUR_READINGS * fleet.devices
     with report.row(Fault.ALL_DOWN, scene.backend, "broker, consumer and bot, once") as row:
         sender, clock = FakeSender(), ManualClock(fleet.until_ms - OLD_MS)
         with a_bot(scene.url, sender, clock) as bot:
             bot.step()  # it has been here before
-        scene.kafka.kill()
-        scene.kafka.start()
+        kafka.restart()
         scene.member().start()
 
         # The agents had kept their hour, and publish it as fast as they can.

@@ -7,10 +7,11 @@ from functools import partial
 import pytest
 
 from fleetpulse.stores.protocols import Store
-from tests.faults.conftest import Size, is_full
+from tests.faults.conftest import Size
 from tests.faults.fleet import Fleet
 from tests.faults.report import Fault, Report
 from tests.faults.stack import Scene
+from tests.services.kafka import Kafka
 
 pytestmark = pytest.mark.integration
 
@@ -19,12 +20,8 @@ CAUGHT_UP_S = 30.0
 BETWEEN = 5_000  # records that are committed between two kills, at least
 
 
-@pytest.mark.skipif(
-    not is_full(),
-    reason="on a busy machine the consumers once took over 30 s to resume: not understood yet",
-)
 def test_a_broker_killed_again_and_again(
-    scene: Scene, fleet: Fleet, undisturbed: Store, report: Report, size: Size
+    kafka: Kafka, scene: Scene, fleet: Fleet, undisturbed: Store, report: Report, size: Size
 ) -> None:
     kills = size.of(2, 5)
     with report.row(Fault.BROKER_KILLED, scene.backend, f"{kills} times under load") as row:
@@ -34,7 +31,7 @@ def test_a_broker_killed_again_and_again(
         with scene.load(fleet.records) as load:
             for _ in range(kills):
                 scene.wait_for_progress(BETWEEN)
-                scene.kafka.restart()
+                kafka.restart()
                 resumed = scene.wait_until(
                     partial(further_than, scene, scene.group.committed()),
                     RESUMES_S,

@@ -49,23 +49,23 @@ def test_killed_again_and_again_under_load(
 
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_at_a_step(
-    scene: Scene, fleet: Fleet, undisturbed: Store, report: Report, size: Size, step: str
+    any_scene: Scene, fleet: Fleet, undisturbed: Store, report: Report, size: Size, step: str
 ) -> None:
     kills = size.of(1, 5)
     with report.row(
-        Fault.CONSUMER_KILLED_AT_STEP, "SQLite", f"{kills} times at the step `{step}`"
+        Fault.CONSUMER_KILLED_AT_STEP, any_scene.backend, f"{kills} times at the step `{step}`"
     ) as row:
-        member = scene.member()
+        member = any_scene.member()
 
-        with scene.load(fleet.records) as load:
+        with any_scene.load(fleet.records) as load:
             for _ in range(kills):
-                begin = scene.group.committed()
+                begin = any_scene.group.committed()
                 member.start(Inside(die_at=step, die_after=4))
                 assert member.wait(DIES_S) == -9
-                assert scene.group.committed() > begin
+                assert any_scene.group.committed() > begin
             member.start()
-            scene.catch_up(load, CAUGHT_UP_S)
+            any_scene.catch_up(load, CAUGHT_UP_S)
 
-        verdict = scene.verdict(load, undisturbed)
+        verdict = any_scene.verdict(load, undisturbed)
         row.found = str(verdict)
         assert not verdict.faults, verdict.faults

@@ -138,6 +138,6 @@ def largest_letter(scene: Scene, size_bytes: int | None) -> None:
     how = AlterConfigOpType.DELETE if size_bytes is None else AlterConfigOpType.SET
     entry = ConfigEntry("max.message.bytes", str(size_bytes), incremental_operation=how)
     resource = ConfigResource(ResourceType.TOPIC, DEAD_LETTER_TOPIC, incremental_configs=[entry])
-    admin = AdminClient({"bootstrap.servers": scene.kafka.bootstrap_servers})
-    for changed in admin.incremental_alter_configs([resource]).values():
-        changed.result(timeout=30)
+    with AdminClient({"bootstrap.servers": scene.kafka.bootstrap_servers}) as admin:
+        for changed in admin.incremental_alter_configs([resource]).values():
+            changed.result(timeout=30)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import psutil
 import pytest
 
 from fleetpulse.stores.protocols import Store
 from tests.faults.conftest import Size
 from tests.faults.fleet import Fleet
+from tests.faults.memory import MOST_GROWTH_MB, watched
 from tests.faults.report import Fault, Report
 from tests.faults.stack import Scene
 from tests.services.postgres import Postgres
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.integration
 
 DRAINS_S = 60.0
 BETWEEN = 5_000  # records
-MOST_GROWTH_MB = 60.0
+WARM = 20_000  # records, after which a consumer holds all that it ever will
 
 
 def test_postgres_restarted_under_load(
@@ -35,21 +35,16 @@ def test_postgres_restarted_under_load(
         member.start()
 
         with postgres_scene.load(fleet.records) as load:
-            postgres_scene.wait_for_progress(BETWEEN)
-            process_id, before = member.process_id, resident_mb(member.process_id)
-            for _ in range(restarts):
-                postgres.restart()
-                postgres_scene.wait_for_progress(BETWEEN, DRAINS_S)
-            seconds = postgres_scene.catch_up(load, DRAINS_S)
+            postgres_scene.wait_for_progress(WARM)
+            process_id = member.process_id
+            with watched(process_id) as memory:
+                for _ in range(restarts):
+                    postgres.restart()
+                    postgres_scene.wait_for_progress(BETWEEN, DRAINS_S)
+                seconds = postgres_scene.catch_up(load, DRAINS_S)
 
-        growth = resident_mb(member.process_id) - before
         verdict = postgres_scene.verdict(load, undisturbed)
-        row.found = f"{verdict}; drained in {seconds:.1f} s, memory grew by {growth:.0f} MB"
+        row.found = f"{verdict}; drained in {seconds:.1f} s, {memory}"
         assert member.process_id == process_id, "it ended instead of waiting"
-        assert growth < MOST_GROWTH_MB
+        assert memory.growth_mb < MOST_GROWTH_MB
         assert not verdict.faults, verdict.faults
-
-
-def resident_mb(process_id: int) -> float:
-    """The memory of a process."""
-    return float(psutil.Process(process_id).memory_info().rss) / 2**20

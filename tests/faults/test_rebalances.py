@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
+from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaError
 
 from fleetpulse.stores.protocols import Store
 from tests.faults.conftest import Size
@@ -13,12 +16,14 @@ from tests.faults.consumer_process import Inside
 from tests.faults.fleet import Fleet
 from tests.faults.report import Fault, Report
 from tests.faults.stack import PARTITIONS, Scene
+from tests.services.mock_kafka import MockKafka, Request
 
 pytestmark = pytest.mark.integration
 
 REPLACED_S = 15.0
 LAG_GONE_S = 30.0
 BETWEEN = 3_000  # records
+AHEAD_OF_MOCK = 8_000  # records: it forgets all but some 5 MiB of a partition
 # As short as the session's timeout allows.
 SHORT_POLL_MS, TOO_SLOW_S = 10_000, 14.0
 
@@ -71,6 +76,35 @@ def test_a_second_consumer_takes_half_and_is_replaced_when_killed(
 
         verdict = scene.verdict(load, undisturbed)
         row.found = f"{verdict}; replaced in {replaced_s:.1f} s"
+        assert not verdict.faults, verdict.faults
+
+
+def test_commits_that_the_group_refuses(
+    mock_kafka: MockKafka,
+    stores: Path,
+    fleet: Fleet,
+    undisturbed: Store,
+    report: Report,
+    size: Size,
+) -> None:
+    times = size.of(1, 10)
+    with (
+        report.row(Fault.COMMIT_FAILS, "SQLite", f"{times} times, librdkafka's mock") as row,
+        contextlib.closing(Scene(mock_kafka, stores, ahead=AHEAD_OF_MOCK)) as scene,
+    ):
+        scene.member(static=False).start()
+
+        with scene.load(fleet.records) as load:
+            for _ in range(times):
+                scene.wait_for_progress(BETWEEN)
+                # The coordinator has gone on to another generation: it says so to both.
+                mock_kafka.fail(Request.OFFSET_COMMIT, KafkaError.ILLEGAL_GENERATION)
+                mock_kafka.fail(Request.HEARTBEAT, KafkaError.ILLEGAL_GENERATION)
+            scene.wait_for_progress(BETWEEN)
+            scene.catch_up(load, LAG_GONE_S)
+
+        verdict = scene.verdict(load, undisturbed)
+        row.found = f"{verdict}; no commit went back"
         assert not verdict.faults, verdict.faults
 
 

@@ -110,10 +110,11 @@ def test_topics_are_made_once_with_their_partitions_and_retention(secured_kafka:
 
     ensure_topics(client_config(settings(secured_kafka)), [topic], partitions=9, log_hours=1)
 
-    admin = AdminClient({"bootstrap.servers": secured_kafka.bootstrap_servers})
-    assert len(admin.list_topics(timeout=10).topics[topic].partitions) == 3
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-    (config,) = (told.result(10) for told in admin.describe_configs([resource]).values())
+    with AdminClient({"bootstrap.servers": secured_kafka.bootstrap_servers}) as admin:
+        partitions = admin.list_topics(timeout=10).topics[topic].partitions
+        (config,) = (told.result(10) for told in admin.describe_configs([resource]).values())
+    assert len(partitions) == 3
     assert config["retention.ms"].value == str(48 * 3_600_000)
 
 

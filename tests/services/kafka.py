@@ -192,15 +192,15 @@ class Kafka:
             AclBinding(kind, name, *everybody, AclPermissionType.ALLOW),
             AclBinding(kind, name, *user, AclPermissionType.DENY),
         ]
-        admin = self._admin()
-        for made in admin.create_acls(rules).values():
-            made.result(timeout=30)
-        try:
-            yield
-        finally:
-            filters = [_filter_of(rule) for rule in rules]
-            for removed in admin.delete_acls(filters).values():
-                removed.result(timeout=30)
+        with self._admin() as admin:
+            for made in admin.create_acls(rules).values():
+                made.result(timeout=30)
+            try:
+                yield
+            finally:
+                filters = [_filter_of(rule) for rule in rules]
+                for removed in admin.delete_acls(filters).values():
+                    removed.result(timeout=30)
 
     def _admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.bootstrap_servers})
@@ -208,9 +208,9 @@ class Kafka:
     def topic(self, name: str | None = None, *, partitions: int = 1) -> str:
         """Make a topic, by default of a new name, and give its name."""
         name = name or f"topic-{uuid.uuid4().hex}"
-        admin = self._admin()
-        for made in admin.create_topics([NewTopic(name, partitions, 1)]).values():
-            made.result(timeout=30)
+        with self._admin() as admin:
+            for made in admin.create_topics([NewTopic(name, partitions, 1)]).values():
+                made.result(timeout=30)
         return name
 
     def _wait_until_it_answers(self) -> None:
