@@ -122,7 +122,12 @@ class DynamoDBScene:
     faults: Faults
 
 
-@pytest.fixture(params=list(AHEAD_OF_DYNAMODB))
+def layouts(sample: str) -> list[str]:
+    """The layouts of DynamoDB that a row runs on: both, or in the short form this one."""
+    return list(AHEAD_OF_DYNAMODB) if is_full() else [sample]
+
+
+@pytest.fixture
 def dynamodb_scene(
     kafka: Kafka,
     stores: Path,
@@ -130,7 +135,7 @@ def dynamodb_scene(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> Iterator[DynamoDBScene]:
-    """The same with a DynamoDB store, in each layout."""
+    """The same with a DynamoDB store, in the layout that is the fixture's parameter."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "local")
     with DynamoDBProxy(dynamodb.endpoint) as proxy:

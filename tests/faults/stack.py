@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import lt
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -181,7 +182,9 @@ class Scene:
     @property
     def backend(self) -> str:
         """What the store is called."""
-        return BACKENDS[self.url.partition(":")[0]]
+        scheme, _, address = self.url.partition(":")
+        layout = parse_qs(urlsplit(address).query).get("layout")
+        return BACKENDS[scheme] if layout is None else f"{BACKENDS[scheme]}, layout `{layout[0]}`"
 
     def member(self, *, static: bool = True, **environment: str) -> Member:
         """One more consumer of the group, not started yet.

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from fleetpulse.stores.protocols import Store
-from tests.faults.conftest import DynamoDBScene, Size
+from tests.faults.conftest import DynamoDBScene, Size, layouts
 from tests.faults.consumer_process import Inside
 from tests.faults.fleet import Fleet
 from tests.faults.memory import MOST_GROWTH_MB, watched
@@ -24,6 +24,7 @@ BETWEEN = 3_000  # records
 WARM = 20_000  # records, after which a consumer holds all that it ever will
 
 
+@pytest.mark.parametrize("dynamodb_scene", layouts("minute"), indirect=True)
 def test_a_third_of_all_writes_given_back(
     dynamodb_scene: DynamoDBScene, fleet: Fleet, undisturbed: Store, report: Report
 ) -> None:
@@ -47,6 +48,7 @@ def test_a_third_of_all_writes_given_back(
         assert not verdict.faults, verdict.faults
 
 
+@pytest.mark.parametrize("dynamodb_scene", layouts("reading"), indirect=True)
 def test_full_throttling(
     dynamodb_scene: DynamoDBScene, fleet: Fleet, undisturbed: Store, report: Report, size: Size
 ) -> None:
@@ -74,6 +76,7 @@ def test_full_throttling(
         assert not verdict.faults, verdict.faults
 
 
+@pytest.mark.parametrize("dynamodb_scene", layouts("minute"), indirect=True)
 def test_a_consumer_killed_on_dynamodb(
     dynamodb_scene: DynamoDBScene, fleet: Fleet, undisturbed: Store, report: Report, size: Size
 ) -> None:

@@ -41,6 +41,12 @@ class DynamoDBLocal:
         self._output = folder / "output.txt"
         (self.port,) = free_ports(1)
         self.endpoint = f"http://127.0.0.1:{self.port}"
+        # Each session parses botocore's description of the service anew: one is enough.
+        self._session = boto3.session.Session(
+            aws_access_key_id=KEYS.access_key,
+            aws_secret_access_key=KEYS.secret.get_secret_value(),
+            region_name=REGION,
+        )
 
     def __enter__(self) -> DynamoDBLocal:
         self.start()
@@ -96,11 +102,7 @@ class DynamoDBLocal:
 
     def client(self) -> Any:
         """boto3's own client, for tests that look at what lies there."""
-        return boto3.session.Session(
-            aws_access_key_id=KEYS.access_key,
-            aws_secret_access_key=KEYS.secret.get_secret_value(),
-            region_name=REGION,
-        ).client(
+        return self._session.client(
             "dynamodb",
             endpoint_url=self.endpoint,
             config=Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1}),
