@@ -7,10 +7,12 @@ import sys
 
 EACH = (
     "consumer_speed",
+    "backlog",
     "latency",
     "stack_cost",
     "agent_cost",
     "store_speed",
+    "dynamodb_speed",
     "model_cost",
 )
 
