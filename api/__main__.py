@@ -11,11 +11,12 @@ from flask import Flask
 
 from api.app import create_app
 from api.door import door_of
-from api.publish import KafkaPublisher
+from api.publish import FramedPublisher, KafkaPublisher
 from api.server import serve
 from fleetpulse.clock import SystemClock
 from fleetpulse.errors import FleetpulseError, SettingsError
 from fleetpulse.logs import configure
+from fleetpulse.schemas import record_headers
 from fleetpulse.settings import ApiSettings, load
 from fleetpulse.stores import open_store
 from fleetpulse.stores.protocols import Store
@@ -26,9 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until stopped; the exit code."""
     try:
         settings = _settings(argv)
-        door_of(settings)
-        # Whatever is wrong with the store is said here, once; the serving process opens its own.
-        opened_store(settings).close()
+        check(settings)
         configure("api", settings)
         return serve(
             lambda opened: application(settings, opened),
@@ -41,13 +40,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2 if isinstance(problem, SettingsError) else 1
 
 
+def check(settings: ApiSettings) -> None:
+    """Return if the application can be made. Raises FleetpulseError.
+
+    Whatever is wrong is said here, once; the serving process opens its own.
+    """
+    door_of(settings)
+    opened_store(settings).close()
+    with record_headers(settings):
+        return
+
+
 def application(settings: ApiSettings, opened: ExitStack, *, chat_url: str | None = None) -> Flask:
     """The application on the store, the models and the broker of these settings.
 
     opened: what must be closed at the end is put there.
     """
-    store, publisher = opened_store(settings), KafkaPublisher(settings)
+    store = opened_store(settings)
     opened.callback(store.close)
+    headers = opened.enter_context(record_headers(settings))
+    publisher = FramedPublisher(KafkaPublisher(settings), headers)
     opened.callback(publisher.close)
     return create_app(
         store,

@@ -50,6 +50,11 @@ PROBLEMS: Mapping[type[errors.FleetpulseError], Problem] = {
     errors.BrokerError: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "broker-failed", "Kafka does not answer"
     ),
+    errors.SchemaError: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "schema-registry-failed",
+        "The schema registry gives no schema id",
+    ),
     errors.StoreError: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "store-failed", "The store does not answer"
     ),

@@ -9,6 +9,7 @@ FleetpulseError
 ├── UnknownRule        there is no such rule: HTTP 404, polite bot reply
 ├── InvalidRule        a rule's values make no sense: HTTP 400, polite bot reply
 ├── BrokerError        Kafka failed or is away: hold, try again
+│   └── SchemaError    the schema registry failed, refused or is away: hold, try again
 ├── StoreError         the backend failed: hold, try again, say so in /readyz
 │   └── StoreBusy      it asks for time: hold the partitions, write again after `retry_after_s`
 └── NotifyError        a channel refused; `permanent` says whether to give up
@@ -67,6 +68,10 @@ class InvalidRule(FleetpulseError):
 
 class BrokerError(FleetpulseError):
     """Kafka could not be reached or refused."""
+
+
+class SchemaError(BrokerError):
+    """The schema registry could not be reached or refused."""
 
 
 class StoreError(FleetpulseError):

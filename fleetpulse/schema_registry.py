@@ -14,7 +14,7 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.schema_registry.json_schema import JSONSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from fleetpulse.errors import BrokerError, SettingsError
+from fleetpulse.errors import SchemaError, SettingsError
 from fleetpulse.reading_schema import objection, reading_schema
 from fleetpulse.wire import HEADER_BYTES
 
@@ -27,7 +27,7 @@ A_READING = {"device_id": "any", "kind": "pc", "measured_at": 0}
 
 
 class SchemaRegistry:
-    """One schema registry. What it refuses, or does not answer, is a BrokerError."""
+    """One schema registry. What it refuses, or does not answer, is a SchemaError."""
 
     def __init__(self, endpoint: str, login: str | None) -> None:
         """login: user:password. Raises SettingsError for an endpoint that cannot be one."""
@@ -57,13 +57,13 @@ class SchemaRegistry:
             return self._framed(topic, register=True)
         except SchemaRegistryError as problem:
             if problem.http_status_code != FORBIDDEN and problem.error_code != READ_ONLY:
-                raise BrokerError(self._refusal(problem, topic)) from problem
+                raise SchemaError(self._refusal(problem, topic)) from problem
         try:
             return self._framed(topic, register=False)
         except SchemaRegistryError as problem:
             if problem.http_status_code != NOT_FOUND:
-                raise BrokerError(self._refusal(problem, topic)) from problem
-            raise BrokerError(
+                raise SchemaError(self._refusal(problem, topic)) from problem
+            raise SchemaError(
                 f"The schema registry at {self._where} does not have the schema of a reading as"
                 f" {topic}-value and does not let this account register it; whoever may can do so,"
                 " it is in docs/wire.md."
@@ -76,10 +76,10 @@ class SchemaRegistry:
                 schema = self._client.get_schema(schema_id)
         except SchemaRegistryError as problem:
             if problem.http_status_code == NOT_FOUND:
-                raise BrokerError(
+                raise SchemaError(
                     f"The schema registry at {self._where} does not know the ids of some records."
                 ) from problem
-            raise BrokerError(self._refusal(problem)) from problem
+            raise SchemaError(self._refusal(problem)) from problem
         refers = bool(schema.references)
         return objection(schema.schema_type or "AVRO", schema.schema_str or "", refers=refers)
 
@@ -107,11 +107,12 @@ class SchemaRegistry:
         try:
             yield
         except (httpx.HTTPError, httpx.InvalidURL) as problem:
-            raise BrokerError(
-                f"The schema registry at {self._where} does not answer ({type(problem).__name__})."
+            raise SchemaError(
+                f"The schema registry at {self._where} does not answer ({type(problem).__name__});"
+                " start it, or check KAFKA_SCHEMA_ENDPOINT."
             ) from problem
         except (ValueError, TypeError, KeyError, AttributeError) as problem:
-            raise BrokerError(
+            raise SchemaError(
                 f"What answers at {self._where} is no schema registry; check KAFKA_SCHEMA_ENDPOINT."
             ) from problem
 

@@ -1,8 +1,8 @@
 """The schema registry, where there is one, and what a consumer does with the ids that it meets.
 
-With KAFKA_SCHEMA_ENDPOINT set, agents register the schema and put its id before each record, and
-consumers ask whether an id stands for readings. The client is imported only then: its 24 MB are
-nearly as much as an agent takes.
+With KAFKA_SCHEMA_ENDPOINT set, whoever publishes readings registers the schema and puts its id
+before each record, and consumers ask whether an id stands for readings. The client is imported only
+then: its 24 MB are nearly as much as an agent takes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from fleetpulse import wire
 from fleetpulse.clock import Clock, SystemClock
-from fleetpulse.errors import BrokerError, DecodeError, SettingsError
+from fleetpulse.errors import BrokerError, DecodeError, SchemaError, SettingsError
 from fleetpulse.settings import KafkaSettings
 from fleetpulse.telemetry import Reading
 
@@ -29,6 +29,7 @@ WINDOW_MS = 10_000
 ASK_AGAIN_MS = 10_000  # for an id that nobody could tell about
 PAUSE_S = 1.0  # after a question without an answer
 END_S = 1.0  # for the question under way, at the end
+HEADER_AGAIN_MS = 4_000  # for one that was not to be had; less than the API asks to wait
 MOST_UNKNOWN = 1000  # ids that are remembered as unknown, and questions that wait
 
 Decode = Callable[[bytes | None], tuple[Reading, int]]
@@ -52,6 +53,57 @@ def open_registry(settings: KafkaSettings) -> SchemaRegistry | None:
     if user is not None and password is not None:
         login = f"{user.get_secret_value()}:{password.get_secret_value()}"
     return SchemaRegistry(settings.schema_endpoint, login)
+
+
+class Headers:
+    """What goes before the records of each topic: asked for once, and kept.
+
+    Threads may share it. One of them asks; the others, and whoever comes within seconds of an ask
+    that failed, do not wait for a registry that is away.
+    """
+
+    def __init__(self, ask: Callable[[str], bytes], clock: Clock) -> None:
+        """ask: what goes before each record of a topic; raises SchemaError."""
+        self._ask, self._clock = ask, clock
+        self._lock = threading.Lock()
+        self._known: dict[str, bytes] = {}
+        self._failed: dict[str, tuple[int, str]] = {}  # when, Unix ms, and why
+
+    def before(self, topic: str) -> bytes:
+        """What goes before each record of a topic. Raises SchemaError until it is known."""
+        found = self._known.get(topic)
+        if found is not None:
+            return found
+        with self._lock:
+            if topic not in self._known:
+                self._known[topic] = self._asked(topic)
+            return self._known[topic]
+
+    def _asked(self, topic: str) -> bytes:
+        failed_at, cause = self._failed.get(topic, (0, ""))
+        if cause and 0 <= self._clock.now_ms() - failed_at < HEADER_AGAIN_MS:
+            raise SchemaError(cause)
+        try:
+            return self._ask(topic)
+        except SchemaError as problem:
+            self._failed[topic] = (self._clock.now_ms(), str(problem))
+            raise
+
+
+@contextmanager
+def record_headers(settings: KafkaSettings) -> Iterator[Headers]:
+    """What goes before the records of each topic: nothing where there is no registry.
+
+    Raises SettingsError.
+    """
+    registry = open_registry(settings)
+    if registry is None:
+        yield Headers(lambda topic: b"", SystemClock())
+        return
+    try:
+        yield Headers(registry.header, SystemClock())
+    finally:
+        registry.close()
 
 
 @contextmanager

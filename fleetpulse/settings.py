@@ -164,7 +164,7 @@ class KafkaSettings(DataSettings):
     schema_endpoint: str | None = setting(
         None,
         "KAFKA_SCHEMA_ENDPOINT",
-        "Address of the schema registry. Set: agents frame their records with a schema's id.",
+        "Address of the schema registry. Set: records of readings are framed with a schema's id.",
     )
     schema_username: Secret | None = setting(
         None,

@@ -23,6 +23,7 @@ from confluent_kafka import KafkaException, Producer
 from fleetpulse import kafka, wire
 from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.errors import BrokerError, StartError
+from fleetpulse.schemas import record_headers
 from fleetpulse.settings import AgentSettings, ConsumerSettings, load
 from fleetpulse.telemetry import Reading
 from generators.outlet import ANSWER_S, GroupLag, Outlet
@@ -123,7 +124,11 @@ def _publish(
 
     clock = SystemClock()
     console = Console(stderr=True)
-    with closing(_lag(settings, arguments)) as lag, Progress(console=console) as progress:
+    with (
+        record_headers(settings) as headers,
+        closing(_lag(settings, arguments)) as lag,
+        Progress(console=console) as progress,
+    ):
         outlet = Outlet(
             _producer(settings),
             lag if arguments.hold_at else None,
@@ -138,7 +143,8 @@ def _publish(
         paced_readings = paced(readings, speed=arguments.speed, clock=clock, stop=stop)
         for reading in progress.track(paced_readings, recording.rows, description="Replaying"):
             topic = settings.topic or f"telemetry.{reading.kind}"
-            outlet.publish(topic, key=reading.device_id, value=wire.encode(reading), stop=stop)
+            value = headers.before(topic) + wire.encode(reading)
+            outlet.publish(topic, key=reading.device_id, value=value, stop=stop)
         outlet.finish(STOP_S if stop.is_set() else FINISH_S)
     return outlet
 

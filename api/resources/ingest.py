@@ -80,7 +80,8 @@ class Ingest(Resource):
             413: f"More than {MOST_READINGS} readings, or more than {MOST_BYTES} bytes",
             415: "The body is not application/json",
             422: "Some readings can never be stored; errors lists the first. None was taken",
-            503: "Kafka, or the store, does not answer: send the same again after Retry-After",
+            503: "Kafka, the store or the schema registry does not answer: send the same again"
+            " after Retry-After",
         },
     )
     @ingest.expect(SENT_READINGS)

@@ -11,8 +11,7 @@ from contextlib import ExitStack
 
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from api.__main__ import application, opened_store
-from api.door import door_of
+from api.__main__ import application, check
 from api.server import serve
 from bot.simulator.app import create_bot_api, create_chat_page
 from bot.simulator.chat import LocalChat
@@ -28,8 +27,7 @@ def main(_: Sequence[str] | None = None) -> int:
         settings = load(ApiSettings)
         if not is_loopback(settings.host):
             raise SettingsError("FLEETPULSE_HOST: the local stack listens on loopback only.")
-        door_of(settings)
-        opened_store(settings).close()  # its faults are said before workers start
+        check(settings)
         configure("web", settings)
         return serve(lambda opened: web_app(settings, opened), settings.host, settings.port)
     except SettingsError as problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,9 +16,17 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from fleetpulse import schemas, wire
 from fleetpulse.clock import ManualClock
-from fleetpulse.errors import BrokerError, DecodeError, SettingsError
+from fleetpulse.errors import BrokerError, DecodeError, SchemaError, SettingsError
 from fleetpulse.reading_schema import objection, reading_schema
-from fleetpulse.schemas import ASK_AGAIN_MS, MOST_UNKNOWN, WAIT_MS, SchemaCheck
+from fleetpulse.schemas import (
+    ASK_AGAIN_MS,
+    HEADER_AGAIN_MS,
+    MOST_UNKNOWN,
+    WAIT_MS,
+    Headers,
+    SchemaCheck,
+    record_headers,
+)
 from fleetpulse.settings import KafkaSettings, load
 from fleetpulse.telemetry import CHANNELS, Reading
 
@@ -306,3 +315,82 @@ def test_an_address_that_cannot_be_a_registrys_is_a_wrong_setting(endpoint: str)
 
     assert "secret" not in str(wrong.value)
     assert wrong.value.__cause__ is None
+
+
+class Ids:
+    """A registry that numbers topics as they come; it may be away."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.is_away = False
+
+    def header(self, topic: str) -> bytes:
+        self.asked.append(topic)
+        if self.is_away:
+            raise SchemaError("The registry does not answer.")
+        return b"\x00" + len(self.asked).to_bytes(4, "big")
+
+
+def test_what_goes_before_records_is_asked_for_once_a_topic_and_kept_without_a_registry() -> None:
+    ids = Ids()
+    headers = Headers(ids.header, ManualClock())
+    first = headers.before("telemetry.pc")
+    ids.is_away = True
+
+    assert first == headers.before("telemetry.pc") == b"\x00\x00\x00\x00\x01"
+    with pytest.raises(SchemaError, match="does not answer"):
+        headers.before("telemetry.raspberry")
+    assert ids.asked == ["telemetry.pc", "telemetry.raspberry"]
+
+
+def test_a_registry_that_was_away_is_not_waited_for_again_within_seconds() -> None:
+    ids, clock = Ids(), ManualClock()
+    headers = Headers(ids.header, clock)
+    ids.is_away = True
+
+    for _ in range(3):
+        with pytest.raises(SchemaError, match="does not answer"):
+            headers.before("telemetry.pc")
+    assert len(ids.asked) == 1
+
+    ids.is_away = False
+    clock.advance(HEADER_AGAIN_MS / 1000)
+    assert wire.schema_id(headers.before("telemetry.pc")) == 2
+
+
+def test_threads_that_need_the_same_header_ask_for_it_once() -> None:
+    asked, go_on = list[str](), threading.Event()
+
+    def slow(topic: str) -> bytes:
+        asked.append(topic)
+        go_on.wait(30)
+        return b"\x00\x00\x00\x00\x07"
+
+    headers, found = Headers(slow, ManualClock()), list[bytes]()
+    threads = [
+        threading.Thread(target=lambda: found.append(headers.before("telemetry.pc")))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    go_on.set()
+    for thread in threads:
+        thread.join(30)
+
+    assert found == [b"\x00\x00\x00\x00\x07"] * 4
+    assert asked == ["telemetry.pc"]
+
+
+def test_without_an_endpoint_nothing_goes_before_records() -> None:
+    with record_headers(load(KafkaSettings)) as headers:
+        assert headers.before("telemetry.pc") == b""
+
+
+def test_a_registry_that_is_configured_and_whose_client_is_not_installed_says_what_to_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "fleetpulse.schema_registry", None)
+    settings = load(KafkaSettings, schema_endpoint="mock://registry")
+
+    with pytest.raises(SettingsError, match=r"pip install 'fleetpulse\[schema\]'"):
+        record_headers(settings).__enter__()

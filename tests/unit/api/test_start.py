@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from api.__main__ import application, main
 from api.server import listen
+from fleetpulse.cli import local_web
 from fleetpulse.errors import StartError
 from fleetpulse.settings import ApiSettings, load
 
@@ -23,6 +25,24 @@ def test_a_limit_that_is_none_is_one_sentence(
 
     assert main([]) == 2
     assert capsys.readouterr().err.startswith("FLEETPULSE_RATE_LIMIT is no limit")
+
+
+@pytest.mark.parametrize("start", [main, local_web.main])
+def test_a_registry_without_its_client_is_one_sentence_that_says_what_to_run(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    start: Callable[[Sequence[str]], int],
+) -> None:
+    monkeypatch.setenv("FLEETPULSE_DATA", str(tmp_path))
+    monkeypatch.setenv("KAFKA_SCHEMA_ENDPOINT", "mock://registry")
+    monkeypatch.setitem(sys.modules, "fleetpulse.schema_registry", None)
+
+    assert start([]) == 2
+
+    error = capsys.readouterr().err
+    assert "pip install 'fleetpulse[schema]'" in error
+    assert error.count("\n") == 1
 
 
 def test_a_taken_port_is_one_sentence(

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 
-from fleetpulse import kafka
+from fleetpulse import kafka, wire
 from fleetpulse.clock import ManualClock
-from fleetpulse.errors import BrokerError, SettingsError, StartError
+from fleetpulse.errors import BrokerError, SchemaError, SettingsError, StartError
+from fleetpulse.kafka import EmbeddedBroker
 from fleetpulse.settings import AgentSettings, load
 from fleetpulse.telemetry import Reading
 from generators import outlet as outlets
@@ -275,6 +277,17 @@ class TestHoldingBack:
         assert clock.now_ms() == NOON
 
 
+def published(address: str, count: int) -> dict[str, bytes]:
+    """The newest value of each topic of readings, after so many records."""
+    consumer = Consumer(
+        {"bootstrap.servers": address, "group.id": "test", "auto.offset.reset": "earliest"}
+    )
+    consumer.subscribe([r"^telemetry\..*"])
+    messages = consumer.consume(count, 30)
+    consumer.close()
+    return {message.topic() or "": message.value() or b"" for message in messages}
+
+
 @pytest.fixture
 def _signals() -> Iterator[None]:
     """The handlers of the test run, which a command replaces, are put back."""
@@ -327,6 +340,43 @@ class TestTheCommand:
 
         with pytest.raises(SettingsError, match="run `fleetpulse up` first"):
             replay.main(options(str(path)), load(AgentSettings, data=tmp_path))
+
+    def test_with_a_registry_its_records_are_framed_by_topic_as_the_agents_are(
+        self, tmp_path: Path
+    ) -> None:
+        broker = EmbeddedBroker(tmp_path)
+        path = tmp_path / "readings.csv"
+        path.write_text("device_id,kind,t_s,load_pct\na,pc,0,5\nb,raspberry,0,6\n")
+        settings = load(AgentSettings, data=tmp_path, schema_endpoint="mock://replay")
+
+        assert replay.main(options(str(path), "--speed", "max", "--hold-at", "0"), settings) == 0
+
+        found = published(broker.address, 2)
+        broker.close()
+        assert {topic: value[0] for topic, value in found.items()} == dict.fromkeys(found, 0)
+        assert {topic: wire.schema_id(value) for topic, value in found.items()} == {
+            "telemetry.pc": 1,
+            "telemetry.raspberry": 2,
+        }
+        assert {topic: wire.decode(value)[0].load_pct for topic, value in found.items()} == {
+            "telemetry.pc": 5,
+            "telemetry.raspberry": 6,
+        }
+
+    def test_without_the_registry_that_is_configured_nothing_is_published(
+        self, tmp_path: Path
+    ) -> None:
+        broker = EmbeddedBroker(tmp_path)
+        path = tmp_path / "readings.csv"
+        path.write_text("device_id,t_s,load_pct\na,0,5\n")
+        settings = load(AgentSettings, data=tmp_path, schema_endpoint="http://127.0.0.1:1")
+
+        with pytest.raises(SchemaError, match="start it, or check KAFKA_SCHEMA_ENDPOINT"):
+            replay.main(options(str(path), "--hold-at", "0"), settings)
+
+        topics = AdminClient({"bootstrap.servers": broker.address}).list_topics(timeout=10).topics
+        broker.close()
+        assert not topics
 
     def test_after_a_stop_the_summary_counts_what_the_broker_has(self, tmp_path: Path) -> None:
         told = summary(a_recording(tmp_path), 3, {TOPIC}, stopped=True)
