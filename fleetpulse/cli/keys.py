@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from fleetpulse.cli.address import running_address
 from fleetpulse.clock import SystemClock
 from fleetpulse.errors import FleetpulseError, SettingsError
 from fleetpulse.keys import LINK_MS, Purpose, in_force, make_key, purpose_of
@@ -86,7 +87,8 @@ def link(keys: KeyStore, options: argparse.Namespace, settings: ApiSettings) -> 
         purpose=Purpose.LINK,
     )
     keys.put(key)
-    sys.stdout.write(f"{options.address or address_of(settings)}/login?code={text}\n")
+    address = options.address or running_address(settings.data) or address_of(settings)
+    sys.stdout.write(f"{address}/login?code={text}\n")
     sys.stderr.write(f"It works once, within {LINK_MS // 60_000} minutes.\n")
     return 0
 
@@ -158,7 +160,11 @@ def _parser() -> argparse.ArgumentParser:
     one.set_defaults(act=link)
     one.add_argument("--name", default="link", help="to recognise its session by")
     _add_rights(one, required=False)
-    one.add_argument("--address", metavar="URL", help="where browsers find the API")
+    one.add_argument(
+        "--address",
+        metavar="URL",
+        help="where browsers find the API (the running `fleetpulse up`, or what the settings say)",
+    )
     return parser
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from fleetpulse.cli.address import address_left
 from fleetpulse.cli.parts import Part, Supervised, stop_all
 from fleetpulse.cli.readiness import Readiness
 from fleetpulse.errors import FleetpulseError, SettingsError, StartError
@@ -39,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         port = load(ApiSettings, port=arguments.port).port
         with _alone(settings.data):
             _require_free(port)
-            _run(settings, port, with_simulation=not arguments.no_simulation)
+            with address_left(settings.data, _root(port)):
+                _run(settings, port, with_simulation=not arguments.no_simulation)
     except SettingsError as problem:
         _say_error(problem)
         return 2
@@ -207,7 +209,7 @@ def _greeter(data: Path, port: int) -> Callable[[], None]:
             return
         greeted = True
         _say(f"ready after {time.monotonic() - started_at:.0f} s")
-        root = f"http://127.0.0.1:{port}"
+        root = _root(port)
         rows = (
             ("dashboard", f"{root}/"),
             ("chat", f"{root}/chat"),
@@ -222,9 +224,14 @@ def _greeter(data: Path, port: int) -> Callable[[], None]:
     return greet
 
 
+def _root(port: int) -> str:
+    """Where dashboard and API answer."""
+    return f"http://127.0.0.1:{port}"
+
+
 def _is_ready(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{_root(port)}/readyz", timeout=1) as answer:  # noqa: S310
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fleetpulse.cli.address import address_left
 from fleetpulse.cli.keys import address_of, length_ms, main
 from fleetpulse.clock import SystemClock
 from fleetpulse.keys import Purpose, find
@@ -83,6 +84,25 @@ def test_a_link_names_the_address_and_holds_a_code_for_ten_minutes(
     assert key is not None
     assert key.scopes == ["act"]
     assert key.expires_at == key.created_at + 600_000
+
+
+def linked(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The address that a link leads to."""
+    assert main(["link", *words]) == 0
+    return capsys.readouterr().out.partition("/login?code=")[0]
+
+
+def test_a_link_leads_to_the_running_stack_whatever_its_port(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLEETPULSE_DATA", str(tmp_path))
+    monkeypatch.setenv("FLEETPULSE_PORT", "8001")
+
+    with address_left(tmp_path, "http://127.0.0.1:8123"):
+        assert linked(capsys) == "http://127.0.0.1:8123"
+        assert linked(capsys, "--address", "https://fleet.example") == "https://fleet.example"
+
+    assert linked(capsys) == "http://127.0.0.1:8001"
 
 
 @pytest.mark.parametrize(
