@@ -41,6 +41,7 @@ PROBLEMS: Mapping[type[errors.FleetpulseError], Problem] = {
         HTTPStatus.INTERNAL_SERVER_ERROR, "cannot-start", "Something the server needs is missing"
     ),
     errors.DecodeError: Problem(HTTPStatus.BAD_REQUEST, "cannot-decode", "Not a reading"),
+    errors.DataError: Problem(HTTPStatus.BAD_REQUEST, "data-unusable", "Data cannot be used"),
     errors.ModelError: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "model-unusable", "A model cannot be used"
     ),

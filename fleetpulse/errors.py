@@ -4,6 +4,7 @@ FleetpulseError
 ├── SettingsError      this process is misconfigured: one sentence, exit 2 at start-up
 ├── StartError         a port, a lock or a file is not to be had: one sentence, exit 1
 ├── DecodeError        this record will never parse: dead letter
+├── DataError          a file of recorded readings cannot be used: one sentence, exit 1
 ├── ModelError         a model file is missing, changed, or not ours: the last good one serves on
 ├── UnknownDevice      nobody has heard of it: HTTP 404, polite bot reply
 ├── UnknownRule        there is no such rule: HTTP 404, polite bot reply
@@ -39,6 +40,10 @@ class DecodeError(FleetpulseError):
         super().__init__(f"{cause}: {detail}")
         self.cause = cause
         self.detail = detail
+
+
+class DataError(FleetpulseError):
+    """A file of recorded readings cannot be used; the message says where and why."""
 
 
 class ModelError(FleetpulseError):

@@ -84,8 +84,9 @@ class FleetPredictor:
         """What is expected of these rows, which are remembered.
 
         slots: [n], of the devices; kinds: [n], names or places in KINDS; measured_at: [n], Unix ms;
-        values: [n, channels]; limits: by rule [n]. Rows are in the order of arrival. set_back: [n],
-        the first rows after a device's clock was set back; None: no clock was.
+        values: [n, channels]; limits: by rule [n], NaN: not asked. Rows are in the order of
+        arrival. set_back: [n], the first rows after a device's clock was set back; None: no clock
+        was.
         """
         codes = _codes(kinds)
         parts = [
@@ -117,7 +118,8 @@ class FleetPredictor:
         probability, expected_s = {}, {}
         with self._threads.limit(limits=1, user_api="openmp"):
             for rule, model in self._models.fitted.items():
-                known = look.known & ~np.isnan(look.now(needed[rule]))
+                # No limit, no question: the rule is switched off for this device.
+                known = look.known & ~np.isnan(look.now(needed[rule])) & ~np.isnan(limits[rule])
                 over = quantities[rule] >= limits[rule]
                 far = quantities[rule] < limits[rule] - REACH[rule]
                 chance = _chances(model, features[rule], known & ~over & ~far)

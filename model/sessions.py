@@ -13,16 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.errors import FleetpulseError
+from fleetpulse.errors import DataError
 from fleetpulse.telemetry import CHANNEL, CHANNEL_NAMES, KINDS, Reading
 from model.features import kind_codes
 from model.history import Floats, Int64s
 
 _PC_WORDS = ("celeron", "atom", "pentium", "athlon", "ryzen", "i3-", "i5-", "i7-", " n95", " n100")
-
-
-class DataError(FleetpulseError):
-    """A file of recorded readings cannot be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

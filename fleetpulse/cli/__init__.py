@@ -33,6 +33,9 @@ COMMANDS: tuple[Command, ...] = (
     Command(name="api", help="serve the REST API and the dashboard", module="api"),
     Command(name="bot", help="answer and warn on Telegram", module="bot"),
     Command(name="keys", help="make, list and end keys of the API", module="fleetpulse.cli.keys"),
+    Command(
+        name="score", help="predict for the readings of a CSV file", module="fleetpulse.cli.score"
+    ),
     Command(name="train", help="train the models", module="fleetpulse.cli.train"),
 )
 

@@ -70,6 +70,15 @@ def test_a_value_that_is_missing_now_is_unknown_now(predictor: FleetPredictor) -
     assert not np.isnan(chances[-2])
 
 
+def test_a_rule_without_a_limit_is_not_asked(predictor: FleetPredictor) -> None:
+    seconds, values = heating()
+
+    scores = score(predictor, seconds, values, overload=float("nan"))
+
+    assert np.isnan(scores.probability["overload"]).all()
+    assert np.isfinite(scores.probability["heat"][2:]).all()
+
+
 def test_at_the_limit_it_is_certain_even_without_history(predictor: FleetPredictor) -> None:
     scores = score(predictor, np.zeros(1), rows(1, temperature_c=81.0))
 

@@ -12,12 +12,13 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from fleetpulse.cli import train as command
+from fleetpulse.errors import DataError
 from generators.simulated import training_fleet
 from model import train
 from model.predictor import load_predictor
 from model.questions import ask
 from model.registry import Source, open_registry
-from model.sessions import DataError, from_csv, from_fleet, machine_of
+from model.sessions import from_csv, from_fleet, machine_of
 
 HEADER = "board,session,t_s,load_pct,temperature_c\n"
 

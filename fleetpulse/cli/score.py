@@ -1,0 +1,198 @@
+"""`fleetpulse score`: the prediction for every row of a CSV file, as the live consumer gives it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from consumer.csv_answers import Answer, Answers, Told, answers_of
+from consumer.csv_readings import CHUNK_ROWS, Chunk, CsvReadings, together
+from consumer.scoring import Scoring
+from fleetpulse.alerts import rule_named
+from fleetpulse.errors import DataError, FleetpulseError, SettingsError
+from fleetpulse.settings import ModelSettings, load
+from fleetpulse.telemetry import KINDS
+from model.predictor import load_predictor
+from model.registry import open_registry
+
+# What --limit may name: the channel of a rule that is predicted.
+RULE_OF_CHANNEL = {"temperature_c": "heat", "load_pct": "overload"}
+MOST_UNSORTED_ROWS = 400_000  # they must all be in memory at once
+
+
+class _Unsorted(Exception):
+    """A device's rows are not in the order of time."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Score the file; the exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        settings = load(ModelSettings)
+        limits = dict(_limit(text) for text in options.limit)
+        registry = open_registry(settings.models, aws=settings.aws)
+
+        def scoring() -> Scoring:
+            return Scoring(load_predictor(registry), options.kind, limits)
+
+        with _written(options.output) as output:
+            told = _score_file(options.input, output, scoring)
+    except (FleetpulseError, OSError) as problem:
+        sys.stderr.write(f"fleetpulse score: {problem}\n")
+        return 2 if isinstance(problem, SettingsError) else 1
+    sys.stderr.write(_summary(told, options))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fleetpulse score",
+        description="Write a CSV file's rows with the probability that a limit is reached within"
+        " two minutes, as the live consumer would have told it at that moment.",
+    )
+    parser.add_argument(
+        "--input",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="CSV with device_id, measured_at (Unix ms) and channels; kind is taken if it is there",
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="FILE", help="the same rows, and the answers"
+    )
+    parser.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="CHANNEL=LIMIT",
+        help=f"{' or '.join(RULE_OF_CHANNEL)}, such as temperature_c=70: then only what is named is"
+        " asked (default: the limits of each kind)",
+    )
+    parser.add_argument(
+        "--kind",
+        choices=KINDS,
+        default=KINDS[0],
+        help="of devices whose rows do not say (default: %(default)s)",
+    )
+    return parser
+
+
+def _limit(text: str) -> tuple[str, float]:
+    """A rule and its limit. Raises SettingsError."""
+    channel, _, number = text.partition("=")
+    name = RULE_OF_CHANNEL.get(channel)
+    try:
+        if name is None:
+            raise ValueError
+        rule = rule_named(name, KINDS[0])
+        limit = float(number)
+    except ValueError:
+        known = " and ".join(f"{channel}=NUMBER" for channel in RULE_OF_CHANNEL)
+        raise SettingsError(f"--limit {text}: it must be one of {known}.") from None
+    if not rule.lowest <= limit <= rule.highest:
+        raise SettingsError(
+            f"--limit {text}: it must be between {rule.lowest:g} and {rule.highest:g} {rule.unit}."
+        )
+    return name, limit
+
+
+def _score_file(path: Path, output: TextIO, scoring: Callable[[], Scoring]) -> Told:
+    """Score row by row as far as each device's rows are in order of time; else sort them first."""
+    try:
+        return _streamed(path, output, scoring())
+    except _Unsorted:
+        output.seek(0)
+        output.truncate()
+        return _sorted(path, output, scoring())
+
+
+def _streamed(path: Path, output: TextIO, scoring: Scoring) -> Told:
+    told, newest = Told(), dict[str, int]()
+    with _opened(path) as (readings, advance):
+        answers = Answers(output, readings.columns)
+        for chunk in readings.chunks():
+            for device_id, at in zip(chunk.device_ids, chunk.measured_at, strict=True):
+                if at < newest.get(device_id, at):
+                    raise _Unsorted
+                newest[device_id] = at
+            batch = scoring.score(chunk)
+            answers.write(chunk.rows, answers_of(batch))
+            told.count(chunk, batch)
+            advance()
+    return told
+
+
+def _sorted(path: Path, output: TextIO, scoring: Scoring) -> Told:
+    """All rows at once in memory, scored in order of time and written in their own."""
+    told = Told()
+    with _opened(path) as (readings, advance):
+        answers = Answers(output, readings.columns)
+        chunks: list[Chunk] = []
+        for chunk in readings.chunks():
+            chunks.append(chunk)
+            advance()
+            if sum(map(len, chunks)) > MOST_UNSORTED_ROWS:
+                raise DataError(
+                    f"{path} has rows of a device that are not in order of time, and more than"
+                    f" {MOST_UNSORTED_ROWS:,} of them: sort it by measured_at first."
+                )
+    everything = together(chunks)
+    told.impossible = everything.impossible
+    order = np.argsort(everything.measured_at, kind="stable").tolist()
+    found: list[Answer] = [()] * len(everything)
+    for first in range(0, len(order), CHUNK_ROWS):
+        rows = order[first : first + CHUNK_ROWS]
+        chunk = everything.of(rows)
+        batch = scoring.score(chunk)
+        told.count(chunk, batch)
+        for row, answer in zip(rows, answers_of(batch), strict=True):
+            found[row] = answer
+    answers.write(everything.rows, found)
+    return told
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[CsvReadings, Callable[[], None]]]:
+    """The readings of a file, and what moves the bar on a terminal."""
+    console = Console(stderr=True)
+    with (
+        path.open("rb") as file,
+        Progress(transient=True, disable=not sys.stderr.isatty(), console=console) as bar,
+    ):
+        task = bar.add_task("score", total=path.stat().st_size)
+        yield CsvReadings(file, path), lambda: bar.update(task, completed=file.tell())
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[TextIO]:
+    """A file that is there once it is whole, and not at all if it could not be finished."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("w+", encoding="utf-8", newline="") as file:
+            yield file
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _summary(told: Told, options: argparse.Namespace) -> str:
+    """What was done, in one or two sentences."""
+    if not told.rows:
+        return f"{options.input} has no rows: {options.output} has none either.\n"
+    statuses = ", ".join(f"{count:,} {status}" for status, count in told.statuses.most_common())
+    said = f"{told.rows:,} rows of {len(told.devices):,} devices: {statuses}.\n"
+    if told.impossible:
+        said += f"{told.impossible:,} cells hold no possible value and count as missing.\n"
+    return said
+
+
+if __name__ == "__main__":
+    sys.exit(main())
