@@ -12,14 +12,12 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest.mock import patch
 
 import msgspec
 from confluent_kafka import Consumer
-from sqlalchemy import Engine, event
 
 import consumer.source
 import fleetpulse.stores
@@ -27,6 +25,8 @@ from consumer.app import Hardware
 from consumer.pipeline import Pipeline, _Flight
 from fleetpulse.stores.dynamodb_client import Dynamo
 from fleetpulse.stores.protocols import Scored, Store
+from fleetpulse.stores.sql_postgres import PostgresDatabase
+from fleetpulse.stores.sql_sqlite import SqliteDatabase
 
 STEPS = ("read", "staged", "lettered", "saving", "written", "committed")
 VARIABLE = "FAULTS_INSIDE"
@@ -95,19 +95,22 @@ def _tell_steps(steps: Steps) -> None:
 
 def _tell_saves(steps: Steps) -> None:
     """Make it a step that readings are inserted but not committed yet, or some of them written."""
+    for owner, method in (
+        (SqliteDatabase, "add_readings"),
+        (PostgresDatabase, "add_readings"),
+        (Dynamo, "_write_some"),
+    ):
+        _tell_of(owner, method, steps)
 
-    def executed(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if statement.startswith("INSERT INTO readings"):
-            steps.reached("saving")
 
-    event.listen(Engine, "after_cursor_execute", executed)
-    write_some = Dynamo._write_some
+def _tell_of(owner: type, method: str, steps: Steps) -> None:
+    done = getattr(owner, method)
 
-    def written(self: Dynamo, table: str, requests: Sequence[dict[str, Any]]) -> None:
-        write_some(self, table, requests)
+    def told(self: object, *arguments: Any) -> None:
+        done(self, *arguments)
         steps.reached("saving")
 
-    patch.object(Dynamo, "_write_some", written).start()
+    patch.object(owner, method, told).start()
 
 
 def _change_client(changes: dict[str, Any]) -> None:
