@@ -59,6 +59,13 @@ class Stack:
             return False
         return True
 
+    def wait_until_ready(self) -> None:
+        """Fails when it does not get ready."""
+        until = time.monotonic() + 2 * READY_S
+        while not self.is_ready():
+            assert time.monotonic() < until, self.output.read_text()
+            time.sleep(0.2)
+
     def messages(self, words: str) -> list[dict[str, Any]]:
         """The chat's messages of the simulated Pi that say so, oldest first."""
         items = self.get("/chat/messages")["items"]
@@ -179,6 +186,7 @@ def test_a_second_one_on_the_same_data_is_refused_in_one_sentence(stacks: dict[s
 
 
 def test_a_port_in_use_is_refused_in_one_sentence(stacks: dict[str, Stack], tmp_path: Path) -> None:
+    stacks["embedded"].wait_until_ready()  # the part with the port may just have been killed
     port = stacks["embedded"].port
 
     done = subprocess.run(

@@ -91,8 +91,11 @@ class Member:
 
     def wait(self, seconds: float = STOP_S) -> int | None:
         """Wait for its end; its exit code."""
-        process, self._process = self._process, None
-        return None if process is None else process.wait(seconds)
+        if self._process is None:
+            return None
+        code = self._process.wait(seconds)
+        self._process = None
+        return code
 
     def tend(self) -> None:
         """Start it again if it has ended by itself."""
