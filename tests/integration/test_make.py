@@ -42,7 +42,7 @@ def alive(process_id: int) -> bool:
     """Whether a process is there, and no zombie."""
     try:
         return ") Z " not in Path(f"/proc/{process_id}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone before, or while it is read
         return False
 
 
