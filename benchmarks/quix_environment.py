@@ -11,7 +11,11 @@ from pathlib import Path
 
 VERSION = "3.28.1"
 ROOT = Path(__file__).resolve().parent.parent
-OURS = ("numpy", "scipy", "scikit-learn", "skops", "sqlalchemy", "msgspec")  # the same versions
+# What our modules need there, in the same versions.
+OURS = (
+    *("numpy", "scipy", "scikit-learn", "skops"),
+    *("sqlalchemy", "alembic", "msgspec", "prometheus-client"),
+)
 
 
 def quix_python() -> Path:
