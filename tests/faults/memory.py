@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import psutil
+
+from tests.faults.watching import repeatedly
 
 LOOK_S = 0.1
 MOST_GROWTH_MB = 60.0  # less is how far allocator and batches swing; a leak passes it in seconds
@@ -39,16 +40,6 @@ class Memory:
 @contextmanager
 def watched(process_id: int) -> Iterator[Memory]:
     """The memory of a process during a block, looked at ten times a second."""
-    memory, over = Memory(process_id), threading.Event()
-
-    def watch() -> None:
-        while not over.wait(LOOK_S):
-            memory.look()
-
-    watcher = threading.Thread(target=watch, name="memory", daemon=True)
-    watcher.start()
-    try:
+    memory = Memory(process_id)
+    with repeatedly(memory.look, LOOK_S):
         yield memory
-    finally:
-        over.set()
-        watcher.join()

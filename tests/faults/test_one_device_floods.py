@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -21,6 +20,7 @@ from tests.faults.fleet import CADENCE_MS, Fleet, Record
 from tests.faults.load import Load
 from tests.faults.report import Fault, Report
 from tests.faults.stack import AHEAD, Group, Scene
+from tests.faults.watching import repeatedly
 from tests.services.kafka import Kafka
 
 pytestmark = pytest.mark.integration
@@ -52,20 +52,13 @@ class TimedLoad(Load):
 def commits_of(group: Group) -> Iterator[Sequence[tuple[float, Sequence[int]]]]:
     """When the group had committed how much of each partition, seen 50 times a second."""
     seen: list[tuple[float, Sequence[int]]] = []
-    over = threading.Event()
 
-    def watch() -> None:
-        while not over.wait(LOOK_S):
-            offsets = group.offsets()
-            seen.append((time.monotonic(), offsets))
+    def look() -> None:
+        offsets = group.offsets()
+        seen.append((time.monotonic(), offsets))
 
-    watcher = threading.Thread(target=watch, name="commits", daemon=True)
-    watcher.start()
-    try:
+    with repeatedly(look, LOOK_S):
         yield seen
-    finally:
-        over.set()
-        watcher.join()
 
 
 def waits(load: TimedLoad, commits: Sequence[tuple[float, Sequence[int]]]) -> list[float]:
