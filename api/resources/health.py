@@ -18,6 +18,7 @@ from fleetpulse.errors import StoreError
 from fleetpulse.watch import STOPPED
 
 CONSUMER_SILENT_MS = 30_000
+CONSUMER_STOPPED_MS = 15_000  # one of several was: within 10 s another says that it is alive
 
 HEALTH = Model("Health", {"status": words("ok: the process answers", "ok", enum=["ok"])})
 CHECK = Model(
@@ -103,7 +104,7 @@ def consumer_check() -> Mapping[str, Any]:
     silent_ms = now_ms() - max((beat.at for beat in beats), default=0)
     if not beats:
         detail = "No consumer has ever run on this store; start one with `fleetpulse consume`."
-    elif beats[0].detail == STOPPED:
+    elif beats[0].detail == STOPPED and silent_ms >= CONSUMER_STOPPED_MS:
         detail = "The consumer was stopped; start it with `fleetpulse consume`."
     elif silent_ms >= CONSUMER_SILENT_MS:
         detail = f"The consumer has been silent for {silent_ms // 1000} s; look at its log."

@@ -27,13 +27,25 @@ def test_not_ready_without_a_consumer(client: FlaskClient, store: MemoryStore) -
     assert "No consumer" in document(answer)["checks"][1]["detail"]
 
 
-def test_not_ready_once_the_consumer_was_stopped(client: FlaskClient, store: MemoryStore) -> None:
+def test_not_ready_once_the_only_consumer_was_stopped(
+    client: FlaskClient, store: MemoryStore, clock: ManualClock
+) -> None:
     store.heartbeats.beat(Heartbeat(process="consumer", at=NOON, detail=STOPPED))
+    clock.advance(15)
 
     answer = client.get("/readyz")
 
     assert answer.status_code == 503
     assert "The consumer was stopped" in answer.text
+
+
+def test_ready_while_one_of_two_consumers_has_just_been_stopped(
+    client: FlaskClient, store: MemoryStore, clock: ManualClock
+) -> None:
+    store.heartbeats.beat(Heartbeat(process="consumer", at=NOON, detail=STOPPED))
+    clock.advance(10)  # the other one's beat is due
+
+    assert client.get("/readyz").status_code == 200
 
 
 @pytest.mark.parametrize(("silent_s", "status"), [(29, 200), (30, 503)])
