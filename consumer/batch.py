@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fleetpulse.alerts import AlertEvent, AlertState, Status
 from fleetpulse.errors import DecodeError
-from fleetpulse.stores.protocols import Bucket, Device, Resolution
+from fleetpulse.stores.protocols import Bucket, ClockAhead, Device, Resolution
 from fleetpulse.telemetry import CHANNELS, COLUMN
 
 Partition = tuple[str, int]  # topic, partition number
@@ -26,16 +26,6 @@ class Refused:
     key: bytes | None
     value: bytes | None
     error: DecodeError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClockAhead:
-    """A device that dates its readings in the future, or that has gone back in time."""
-
-    device_id: str
-    kind: str
-    ahead_ms: int  # negative: how far back its clock was set
-    at: int  # Unix ms, our clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,13 @@ from operator import attrgetter
 
 import numpy as np
 
-from consumer.batch import Batch, ClockAhead, Partition, Refused, drop_impossible
+from consumer.batch import Batch, Partition, Refused, drop_impossible
 from consumer.roster import Roster
 from fleetpulse import wire
 from fleetpulse.clock import Clock
 from fleetpulse.errors import DecodeError
 from fleetpulse.schemas import Decode
-from fleetpulse.stores.protocols import Device
+from fleetpulse.stores.protocols import ClockAhead, Device
 from fleetpulse.telemetry import CHANNEL_NAMES, Reading
 
 FUTURE_MS = 300_000  # a reading dated further ahead than this is refused
@@ -44,7 +44,8 @@ class Decoder:
             try:
                 reading, bad_channels = self._decode(record[3])
                 if reading.measured_at > latest:
-                    ahead.append(self._clock_ahead(reading))
+                    if not record[4]:
+                        ahead.append(self._clock_ahead(reading))
                     raise DecodeError("future", f"dated more than {FUTURE_MS // 60_000} min ahead")
             except DecodeError as error:
                 partition, offset, key, value, replayed = record

@@ -50,8 +50,8 @@ class StoreSink:
         for resolution in (Resolution.MINUTE, Resolution.HOUR):  # hours are made of minutes
             if buckets := batch.closed.get(resolution):
                 self._store.roll(resolution, buckets)
-        for clock in batch.clocks_ahead:
-            self._store.devices.clock_ahead(clock.device_id, clock.kind, clock.ahead_ms, clock.at)
+        if newest := {clock.device_id: clock for clock in batch.clocks_ahead}:
+            self._store.devices.clocks_ahead(list(newest.values()))
 
     def _publish(self, events: Sequence[AlertEvent]) -> None:
         """Tell other programs; the store is what alerts rely on, so a failure is only logged."""

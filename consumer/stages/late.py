@@ -11,8 +11,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.batch import Batch, ClockAhead
+from consumer.batch import Batch
 from fleetpulse.clock import Clock
+from fleetpulse.stores.protocols import ClockAhead
 
 SET_BACK_MS = 60_000  # less is what a time server does now and then, and leaves the look-back whole
 

@@ -27,6 +27,7 @@ from fleetpulse.stores.dynamodb_values import (
 from fleetpulse.stores.protocols import (
     ApiKey,
     Chat,
+    ClockAhead,
     Delivery,
     Device,
     Heartbeat,
@@ -142,13 +143,21 @@ class DynamoDevices:
             Limit=max(1, limit),
         )
 
-    def clock_ahead(self, device_id: str, kind: str, ahead_ms: int, at: int) -> None:
+    def clocks_ahead(self, found: Sequence[ClockAhead]) -> None:
+        self._records.dynamo.each(self._clock_ahead, found)
+
+    def _clock_ahead(self, clock: ClockAhead) -> None:
         self._records.update(
-            _device_key(device_id),
+            _device_key(clock.device_id),
             "SET clock_ahead_ms = :ahead, clock_ahead_at = :at, device_id = :id,"
             " kind = if_not_exists(kind, :kind),"
             " first_seen_at = if_not_exists(first_seen_at, :at)",
-            {":ahead": ahead_ms, ":at": at, ":id": device_id, ":kind": kind},
+            {
+                ":ahead": clock.ahead_ms,
+                ":at": clock.at,
+                ":id": clock.device_id,
+                ":kind": clock.kind,
+            },
         )
 
 

@@ -17,6 +17,7 @@ from fleetpulse.stores.protocols import (
     ApiKey,
     Bucket,
     Chat,
+    ClockAhead,
     Delivery,
     Device,
     Heartbeat,
@@ -225,12 +226,14 @@ class MemoryDevices:
             wanted = sorted(name for name in self._devices if after is None or name > after)
             return [self._devices[name] for name in wanted[:limit]]
 
-    def clock_ahead(self, device_id: str, kind: str, ahead_ms: int, at: int) -> None:
+    def clocks_ahead(self, found: Sequence[ClockAhead]) -> None:
         with self._lock:
-            device = self._devices.get(device_id)
-            if device is None:
-                device = Device(device_id=device_id, kind=kind, first_seen_at=at)
-            self._devices[device_id] = replace(device, clock_ahead_ms=ahead_ms, clock_ahead_at=at)
+            for one in found:
+                new = Device(device_id=one.device_id, kind=one.kind, first_seen_at=one.at)
+                device = self._devices.get(one.device_id, new)
+                self._devices[one.device_id] = replace(
+                    device, clock_ahead_ms=one.ahead_ms, clock_ahead_at=one.at
+                )
 
 
 class MemoryAlerts:

@@ -126,6 +126,15 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     clock_ahead_at: int | None = None  # when that was, by our clock
 
 
+class ClockAhead(msgspec.Struct, frozen=True, kw_only=True):
+    """A device that dates its readings in the future, or that has gone back in time."""
+
+    device_id: str
+    kind: str
+    ahead_ms: int  # negative: how far back its clock was set
+    at: int  # Unix ms, our clock
+
+
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One episode of one rule of one device, as its newest event left it."""
 
@@ -272,8 +281,8 @@ class DeviceStore(Protocol):
     def page(self, *, after: str | None = None, limit: int = 100) -> Sequence[Device]:
         """In the order of their ids."""
 
-    def clock_ahead(self, device_id: str, kind: str, ahead_ms: int, at: int) -> None:
-        """Remember that this device's clock was that far ahead; makes the device if need be."""
+    def clocks_ahead(self, found: Sequence[ClockAhead]) -> None:
+        """Remember how far these clocks were ahead, one a device; makes devices if need be."""
 
 
 class AlertStore(Protocol):

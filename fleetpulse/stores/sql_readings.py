@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from operator import attrgetter
 
 import msgspec
 from sqlalchemy import Connection, func, select, tuple_
 
-from fleetpulse.stores.protocols import Device, Rows, StoredReading
+from fleetpulse.stores.protocols import ClockAhead, Device, Rows, StoredReading
 from fleetpulse.stores.sql_database import Database, told_as
 from fleetpulse.stores.sql_rollups import SqlRollups
 from fleetpulse.stores.sql_tables import devices, readings
@@ -124,18 +125,21 @@ class SqlDevices:
         with self._database.reads() as connection:
             return told_as(Device, connection.execute(query))
 
-    def clock_ahead(self, device_id: str, kind: str, ahead_ms: int, at: int) -> None:
-        device = Device(
-            device_id=device_id,
-            kind=kind,
-            first_seen_at=at,
-            clock_ahead_ms=ahead_ms,
-            clock_ahead_at=at,
-        )
-        add = self._database.insert(devices).values(**msgspec.to_builtins(device))
+    def clocks_ahead(self, found: Sequence[ClockAhead]) -> None:
+        rows = [
+            Device(
+                device_id=one.device_id,
+                kind=one.kind,
+                first_seen_at=one.at,
+                clock_ahead_ms=one.ahead_ms,
+                clock_ahead_at=one.at,
+            )
+            for one in sorted(found, key=attrgetter("device_id"))  # two writers cannot deadlock
+        ]
+        add = self._database.insert(devices)
+        names = ("clock_ahead_ms", "clock_ahead_at")
         put = add.on_conflict_do_update(
-            index_elements=[devices.c.device_id],
-            set_={"clock_ahead_ms": ahead_ms, "clock_ahead_at": at},
+            index_elements=[devices.c.device_id], set_={name: add.excluded[name] for name in names}
         )
         with self._database.writes() as connection:
-            connection.execute(put)
+            connection.execute(put, msgspec.to_builtins(rows))

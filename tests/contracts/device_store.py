@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleetpulse.stores.protocols import Device, Store
+from fleetpulse.stores.protocols import ClockAhead, Device, Store
 from tests.contracts.builders import NOON, a_device, scored
 
 
@@ -56,15 +56,21 @@ class DeviceStoreContract:
     def test_a_clock_that_is_ahead_is_remembered(self, store: Store) -> None:
         store.save(scored(new_devices=[a_device()]))
 
-        store.devices.clock_ahead("pi-1", "raspberry", 400_000, NOON + 1)
-        store.devices.clock_ahead("pi-1", "raspberry", 500_000, NOON + 2)
+        store.devices.clocks_ahead(
+            [ClockAhead(device_id="pi-1", kind="raspberry", ahead_ms=400_000, at=NOON + 1)]
+        )
+        store.devices.clocks_ahead(
+            [ClockAhead(device_id="pi-1", kind="raspberry", ahead_ms=500_000, at=NOON + 2)]
+        )
 
         assert store.devices.get("pi-1") == a_device(
             clock_ahead_ms=500_000, clock_ahead_at=NOON + 2
         )
 
     def test_a_clock_that_is_ahead_makes_the_device(self, store: Store) -> None:
-        store.devices.clock_ahead("pi-9", "raspberry", 400_000, NOON)
+        store.devices.clocks_ahead(
+            [ClockAhead(device_id="pi-9", kind="raspberry", ahead_ms=400_000, at=NOON)]
+        )
 
         found = store.devices.get("pi-9")
         assert found is not None

@@ -12,7 +12,7 @@ from api.presence import span
 from fleetpulse.alerts import State, Status
 from fleetpulse.clock import ManualClock
 from fleetpulse.stores.memory import MemoryStore
-from fleetpulse.stores.protocols import Alert
+from fleetpulse.stores.protocols import Alert, ClockAhead
 from fleetpulse.telemetry import CHANNEL_NAMES
 from tests.unit.api.builders import NOON, document, save_event, save_reading
 
@@ -143,7 +143,9 @@ def test_more_open_alerts_than_a_page_of_the_store_holds_are_all_there(
 def test_a_clock_that_was_set_back_is_said_in_words(
     client: FlaskClient, store: MemoryStore
 ) -> None:
-    store.devices.clock_ahead("pi-1", "raspberry", -3_600_000, NOON)
+    store.devices.clocks_ahead(
+        [ClockAhead(device_id="pi-1", kind="raspberry", ahead_ms=-3_600_000, at=NOON)]
+    )
 
     device = client.get("/api/v1/devices/pi-1").json
 
@@ -155,7 +157,9 @@ def test_a_clock_that_was_set_back_is_said_in_words(
 
 
 def test_a_clock_that_is_ahead_is_said_in_words(client: FlaskClient, store: MemoryStore) -> None:
-    store.devices.clock_ahead("pi-1", "raspberry", 412_000, NOON)
+    store.devices.clocks_ahead(
+        [ClockAhead(device_id="pi-1", kind="raspberry", ahead_ms=412_000, at=NOON)]
+    )
 
     device = document(client.get("/api/v1/devices/pi-1"))
 
@@ -168,7 +172,9 @@ def test_a_clock_that_is_ahead_is_said_in_words(client: FlaskClient, store: Memo
 def test_a_clock_that_was_put_right_is_no_longer_mentioned(
     client: FlaskClient, store: MemoryStore
 ) -> None:
-    store.devices.clock_ahead("pi-1", "raspberry", 412_000, NOON)
+    store.devices.clocks_ahead(
+        [ClockAhead(device_id="pi-1", kind="raspberry", ahead_ms=412_000, at=NOON)]
+    )
     save_reading(store, at=NOON + 5000)
 
     device = document(client.get("/api/v1/devices/pi-1"))
@@ -213,7 +219,9 @@ def test_the_fleet_has_its_worst_devices_first(client: FlaskClient, store: Memor
 
 def test_a_fleet_of_more_than_one_page_is_whole(client: FlaskClient, store: MemoryStore) -> None:
     for number in range(2001):
-        store.devices.clock_ahead(f"pi-{number:04}", "raspberry", 1, NOON)
+        store.devices.clocks_ahead(
+            [ClockAhead(device_id=f"pi-{number:04}", kind="raspberry", ahead_ms=1, at=NOON)]
+        )
 
     assert document(client.get("/api/v1/fleet"))["total"] == 2001
 

@@ -21,7 +21,7 @@ from api import create_app
 from fleetpulse.alerts import State, Status
 from fleetpulse.clock import ManualClock
 from fleetpulse.stores.memory import MemoryStore
-from fleetpulse.stores.protocols import Heartbeat
+from fleetpulse.stores.protocols import ClockAhead, Heartbeat
 from fleetpulse.telemetry import CHANNELS
 from tests.unit.api.builders import (
     CARD,
@@ -109,7 +109,7 @@ def a_filled_app() -> Flask:
     store = MemoryStore()
     save_reading(store, "pi-1", temperature_c=79.0, status=Status.SOON, causes=["hot"])
     save_reading(store, "pc-1", kind="pc")
-    store.devices.clock_ahead("late", "pc", 600_000, 1)
+    store.devices.clocks_ahead([ClockAhead(device_id="late", kind="pc", ahead_ms=600_000, at=1)])
     save_event(store, state=State.SOON)
     store.heartbeats.beat(Heartbeat(process="consumer", at=NOON))
     return create_app(

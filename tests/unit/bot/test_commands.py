@@ -13,7 +13,7 @@ from fleetpulse import errors
 from fleetpulse.alerts import RULE_NAMES, Status, rule_named
 from fleetpulse.errors import StoreBusy
 from fleetpulse.stores.memory import MemoryStore
-from fleetpulse.stores.protocols import Store
+from fleetpulse.stores.protocols import ClockAhead, Store
 from tests.contracts.builders import (
     NOON,
     SECOND,
@@ -196,7 +196,9 @@ def test_status_of_a_device_from_the_future_says_that_its_clock_is_ahead(store: 
 
 def test_status_of_a_device_that_only_sent_the_future_says_that_its_clock_is_ahead() -> None:
     store = MemoryStore()
-    store.devices.clock_ahead("pi-1", "raspberry", 420_000, NOON)
+    store.devices.clocks_ahead(
+        [ClockAhead(device_id="pi-1", kind="raspberry", ahead_ms=420_000, at=NOON)]
+    )
 
     text = ask(store, "/status pi-1")
 

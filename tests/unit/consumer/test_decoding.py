@@ -91,6 +91,14 @@ def test_a_reading_from_the_future_is_refused_and_tells_of_the_clock() -> None:
     assert len(batch) == 1
 
 
+def test_a_clock_that_was_told_of_before_a_restart_is_not_told_of_again() -> None:
+    ahead = a_record(wire.encode(a_reading(301)), 0, replayed=True)
+
+    batch = Decoder(Roster(), ManualClock(NOON)).decode([ahead], "test")
+
+    assert not batch.clocks_ahead
+
+
 def test_an_ancient_reading_is_a_reading() -> None:
     batch = decode_values(b'{"device_id":"a","kind":"pc","measured_at":0}')
 

@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.batch import ClockAhead
 from consumer.roster import Roster
 from consumer.stages.late import Latest, Order
 from fleetpulse.clock import ManualClock
+from fleetpulse.stores.protocols import ClockAhead
 from tests.unit.consumer.builders import NOON, a_reading, decode
 
 

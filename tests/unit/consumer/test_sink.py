@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
+from unittest.mock import patch
 
 import pytest
 from confluent_kafka import Producer
@@ -16,7 +18,7 @@ from fleetpulse.clock import ManualClock
 from fleetpulse.errors import BrokerError, DecodeError, StoreBusy
 from fleetpulse.kafka import ALERTS_TOPIC
 from fleetpulse.stores.memory import MemoryStore
-from fleetpulse.stores.protocols import Scored
+from fleetpulse.stores.protocols import ClockAhead, Scored
 from tests.contracts.builders import an_event
 from tests.unit.consumer.builders import (
     NOON,
@@ -83,6 +85,23 @@ def test_what_could_not_be_stored_is_not_published() -> None:
         sink.write(replace(decode(), events=(an_event(),)))
 
     assert topics.sent == []
+
+
+def test_many_refused_readings_of_a_device_are_one_word_about_its_clock() -> None:
+    store = MemoryStore()
+    told: list[Sequence[ClockAhead]] = []
+    with patch.object(store.devices, "clocks_ahead", told.append):
+        sink = StoreSink(
+            store,
+            ManualClock(NOON),
+            cast(Producer, Topics()),
+            new_metrics().store_write_seconds,
+        )
+
+        sink.write(decode(*(a_reading(seconds, device="pi-1") for seconds in range(400, 500))))
+
+    ((clock,),) = told
+    assert (clock.device_id, clock.ahead_ms) == ("pi-1", 499_000)
 
 
 def a_refused(key: bytes, value: bytes) -> Refused:
