@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -14,8 +15,12 @@ from api.door import door_of
 from api.publish import FramedPublisher, KafkaPublisher
 from api.server import serve
 from fleetpulse.clock import SystemClock
-from fleetpulse.errors import FleetpulseError, SettingsError
+from fleetpulse.errors import FleetpulseError, SettingsError, StoreAway, StoreBusy
+from fleetpulse.health import Health
+from fleetpulse.lifetime import ToldToStop, on_stop_signal, when_there
 from fleetpulse.logs import configure
+from fleetpulse.metrics import new_registry
+from fleetpulse.ops import ops_server
 from fleetpulse.schemas import record_headers
 from fleetpulse.settings import ApiSettings, load
 from fleetpulse.stores import open_store
@@ -27,28 +32,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until stopped; the exit code."""
     try:
         settings = _settings(argv)
-        check(settings)
         configure("api", settings)
+        check(settings)
         return serve(
             lambda opened: application(settings, opened),
             settings.host,
             settings.port,
             greeting=f"Dashboard {address(settings)}/ and REST API {address(settings)}/docs\n",
         )
+    except ToldToStop:
+        return 0
     except FleetpulseError as problem:
         sys.stderr.write(f"{problem}\n")
         return 2 if isinstance(problem, SettingsError) else 1
 
 
 def check(settings: ApiSettings) -> None:
-    """Return if the application can be made. Raises FleetpulseError.
+    """Return once the application can be made; a store that is away is waited for.
 
-    Whatever is wrong is said here, once; the serving process opens its own.
+    Whatever is wrong is said here, once; the serving process opens its own. Raises FleetpulseError,
+    and ToldToStop.
     """
     door_of(settings)
-    opened_store(settings).close()
+    _await_store(settings)
     with record_headers(settings):
         return
+
+
+def _await_store(settings: ApiSettings) -> None:
+    """Meanwhile /healthz and /readyz are answered at the API's own address."""
+    try:
+        opened_store(settings).close()
+    except (StoreAway, StoreBusy):
+        health, stop = Health(), threading.Event()
+        on_stop_signal(stop.set)
+        with ops_server(settings.host, settings.port, health, new_registry("api", health)):
+            when_there(
+                lambda: opened_store(settings),
+                part="store",
+                health=health,
+                clock=SystemClock(),
+                stop=stop,
+            ).close()
 
 
 def application(settings: ApiSettings, opened: ExitStack, *, chat_url: str | None = None) -> Flask:

@@ -49,15 +49,19 @@ PROBLEMS: Mapping[type[errors.FleetpulseError], Problem] = {
     errors.UnknownRule: Problem(HTTPStatus.NOT_FOUND, "unknown-rule", "Unknown rule"),
     errors.InvalidRule: Problem(HTTPStatus.BAD_REQUEST, "invalid-rule", "The rule cannot work"),
     errors.BrokerError: Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, "broker-failed", "Kafka does not answer"
+        HTTPStatus.SERVICE_UNAVAILABLE, "broker-failed", "Kafka did not do what it was asked"
+    ),
+    errors.BrokerAway: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "broker-away", "Kafka does not answer"
     ),
     errors.SchemaError: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "schema-registry-failed",
         "The schema registry gives no schema id",
     ),
-    errors.StoreError: Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, "store-failed", "The store does not answer"
+    errors.StoreError: Problem(HTTPStatus.SERVICE_UNAVAILABLE, "store-failed", "The store failed"),
+    errors.StoreAway: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "store-away", "The store does not answer"
     ),
     errors.StoreBusy: Problem(HTTPStatus.SERVICE_UNAVAILABLE, "store-busy", "The store is busy"),
     errors.NotifyError: Problem(
@@ -91,7 +95,7 @@ def handle_errors(app: Flask) -> None:
 
 
 def _known(error: errors.FleetpulseError) -> Response:
-    problem = PROBLEMS[type(error)]
+    problem = next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.warning("%s: %s path=%s", problem.title, error, request.path)
     answer = _answer(problem.status, f"urn:fleetpulse:{problem.code}", problem.title, str(error))

@@ -6,23 +6,24 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from bot.addressing import address_of, listed_chats
 from bot.app import ChatBot
 from bot.ping import Ping
 from fleetpulse import logs
-from fleetpulse.clock import SystemClock
+from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.errors import FleetpulseError, SettingsError
 from fleetpulse.health import Health
+from fleetpulse.lifetime import ToldToStop, on_stop_signal, when_there
 from fleetpulse.metrics import BotMetrics, new_registry
 from fleetpulse.ops import ops_server
 from fleetpulse.settings import BotSettings, load
 from fleetpulse.stores import open_store
+from fleetpulse.stores.protocols import Store
 from fleetpulse.watch import Watch
 
 
@@ -41,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SettingsError as problem:
         sys.stderr.write(f"fleetpulse bot: {problem}\n")
         return 2
+    except ToldToStop:
+        return 0
     except FleetpulseError as problem:
         sys.stderr.write(f"fleetpulse bot: {problem}\n")
         return 1
@@ -51,11 +54,14 @@ def _run() -> None:
     settings = load(BotSettings)
     address, listed = address_of(settings), listed_chats(settings)
     start_logging(settings, address.token)
-    health, clock = Health(), SystemClock()
+    health, clock, stop = Health(), SystemClock(), threading.Event()
+    on_stop_signal(stop.set)
     registry = new_registry("bot", health)
     metrics = BotMetrics(registry)
-    store = open_store(settings.store_url, aws=settings.aws, retention=settings.retention)
-    try:
+    with (
+        ops_server(settings.ops_host, settings.ops_port, health, registry),
+        closing(_opened_store(settings, health, clock, stop)) as store,
+    ):
         watch = Watch("bot", store, clock)
         bot = ChatBot(
             address=address,
@@ -67,13 +73,21 @@ def _run() -> None:
             metrics=metrics,
             watch=watch,
         )
-        with (
-            ops_server(settings.ops_host, settings.ops_port, health, registry),
-            _pinging(settings, watch, metrics),
-        ):
-            asyncio.run(_serve(bot))
-    finally:
-        store.close()
+        with _pinging(settings, watch, metrics):
+            asyncio.run(_serve(bot, stop))
+
+
+def _opened_store(
+    settings: BotSettings, health: Health, clock: Clock, stop: threading.Event
+) -> Store:
+    """The store, once it is there."""
+    return when_there(
+        lambda: open_store(settings.store_url, aws=settings.aws, retention=settings.retention),
+        part="store",
+        health=health,
+        clock=clock,
+        stop=stop,
+    )
 
 
 @contextmanager
@@ -92,11 +106,12 @@ def _pinging(settings: BotSettings, watch: Watch, metrics: BotMetrics) -> Iterat
         stop.set()
 
 
-async def _serve(bot: ChatBot) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await bot.serve(stop)
+async def _serve(bot: ChatBot, told: threading.Event) -> None:
+    """Serve until the process is told to stop; it may have been already."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    on_stop_signal(lambda: loop.call_soon_threadsafe(stop.set))
+    if not told.is_set():
+        await bot.serve(stop)
 
 
 def start_logging(settings: BotSettings, token: str) -> None:

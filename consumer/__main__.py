@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-import signal
 import sys
 import threading
 from collections.abc import Sequence
 
 from fleetpulse import logs
 from fleetpulse.errors import FleetpulseError, SettingsError
+from fleetpulse.lifetime import ToldToStop, on_stop_signal
 from fleetpulse.settings import ConsumerSettings, load
 
 
@@ -31,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SettingsError as problem:
         sys.stderr.write(f"fleetpulse consume: {problem}\n")
         return 2
+    except ToldToStop:
+        return 0
     except FleetpulseError as problem:
         sys.stderr.write(f"fleetpulse consume: {problem}\n")
         return 1
@@ -47,8 +49,7 @@ def _run(settings: ConsumerSettings) -> None:
     # for cycles after every 700 of them costs a tenth of the readings per second.
     gc.set_threshold(200_000, 50, 100)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    on_stop_signal(stop.set)
     consume(settings, stop)
 
 

@@ -45,6 +45,9 @@ class Membership:
     batch_ms: int
 
 
+_TIDY_S = 1.0
+
+
 class Hardware:
     """Telemetry of machines: predicted, judged, stored, rolled up.
 
@@ -117,7 +120,7 @@ class Hardware:
             self._source.close()
             self._announce.flush(2)
             self._watch.leave()
-            housekeeping.join()
+            housekeeping.join(_TIDY_S)  # what it deletes is a transaction: undone, and done later
 
     def _forget(self, partitions: Sequence[Partition]) -> None:
         """Another member may have moved these partitions' devices on."""

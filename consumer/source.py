@@ -14,9 +14,9 @@ from consumer.batch import Batch, Partition
 from consumer.decoding import Decoder, Record
 from consumer.refill import RefillMarks
 from consumer.statistics import read_statistics
-from fleetpulse.errors import BrokerError, StoreBusy, StoreError
+from fleetpulse.errors import BrokerAway, BrokerError, StoreBusy, StoreError
 from fleetpulse.health import Health
-from fleetpulse.kafka import is_locked_out, trouble
+from fleetpulse.kafka import Complaints
 from fleetpulse.metrics import ConsumerMetrics
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ _RETRY_S = 1.0
 _POLL_S = 0.1
 _START_S = 4.0  # an answer of the broker; then the process ends and is started again
 _COMMITTED_TRIES = 5
+_LEAVE_S = 4.0  # for the broker to let us go
 _STATISTICS_MS = 5_000
 
 
@@ -62,11 +63,11 @@ class KafkaSource:
         instance: str | None = None,
     ) -> None:
         self._decoder, self._forget, self._group = decoder, forget, group
-        self._config, self._health, self._metrics = config, health, metrics
+        self._health, self._metrics = health, metrics
         self._batch_rows, self._batch_s = batch_rows, batch_ms / 1000
         self._assigned: dict[Partition, _Assigned] = {}
         self._holding = False
-        self._last_error = ""  # the same one is logged once in a row
+        self._complaints = Complaints(config)
         self._fatal: KafkaError | None = None  # the client is of no more use
         self._settle: Callable[[], None] = lambda: None
         member = {} if instance is None else {"group.instance.id": instance}
@@ -85,8 +86,8 @@ class KafkaSource:
                 # What waits in memory, in the client and on its way to it.
                 "queued.max.messages.kbytes": 2_048,
                 "fetch.max.bytes": 2 * 1024 * 1024,
-                "log_level": 0,  # what goes wrong comes through error_cb, once
                 "error_cb": self._log_error,
+                "on_commit": self._note_commit,
                 "statistics.interval.ms": _STATISTICS_MS,
                 "stats_cb": self._read_statistics,
             }
@@ -101,7 +102,7 @@ class KafkaSource:
             )
         except KafkaException as problem:
             self._consumer.close()
-            raise BrokerError(f"Kafka does not answer: {_said(problem)}") from problem
+            raise BrokerAway(f"Kafka does not answer: {_said(problem)}") from problem
 
     def next_batch(self) -> Batch:
         """What arrives within the batch's time and size; no rows when nothing came.
@@ -119,10 +120,11 @@ class KafkaSource:
         return replace(batch, refill_offsets=self._mark(batch))
 
     def commit(self, batch: Batch) -> None:
-        """Say that everything before the batch's next offsets is safe.
+        """Say that everything before the batch's next offsets is safe; does not wait for an answer.
 
-        The offset to read again from after a restart rides along as the commit's metadata. A
-        commit that fails is made good by the next one: what is stored stays stored.
+        A broker that hangs would hang us too. The answer comes while we read on; requests keep
+        their order, and the client does not give a partition away before it has it. The offset to
+        read again from after a restart rides along as the commit's metadata.
         """
         offsets = [
             TopicPartition(
@@ -135,13 +137,9 @@ class KafkaSource:
         if not offsets:
             return
         try:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
+            self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as problem:
-            # Also what a rebalance does to a commit under way: nothing to worry about.
-            log.info("commit failed, the next repeats it", extra={"problem": _said(problem)})
-            return
-        for one in offsets:
-            self._assigned[(one.topic, one.partition)].committed = one.offset
+            _say_uncommitted(problem.args[0])
 
     def hold_while(self, write: Callable[[], None], stop: threading.Event) -> bool:
         """Do `write` until it succeeds, the partitions waiting meanwhile; False: stopped first.
@@ -167,8 +165,17 @@ class KafkaSource:
         self._settle = settle
 
     def close(self) -> None:
-        """Leave the group, so that others take the partitions at once."""
-        self._consumer.close()
+        """Leave the group, so that others take the partitions at once.
+
+        From a broker that does not answer we go without leave: after the session's timeout it gives
+        the partitions to others.
+        """
+        # A daemon, since the client waits for that broker as long as it takes.
+        leaving = threading.Thread(target=self._consumer.close, name="leaving", daemon=True)
+        leaving.start()
+        leaving.join(_LEAVE_S)
+        if leaving.is_alive():
+            log.warning("the broker does not let us go; others wait for the session's timeout")
 
     def _records(self, messages: Sequence[Message]) -> list[Record]:
         """The messages as records; errors of the client are logged, not handed on."""
@@ -213,16 +220,23 @@ class KafkaSource:
                 " FLEETPULSE_GROUP_INSTANCE: give each its own."
             )
 
+    def _note_commit(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
+        """Take the answer to a commit; one that failed is made good by the next."""
+        if error is not None:
+            _say_uncommitted(error)
+            return
+        for one in offsets:
+            known = self._assigned.get((one.topic, one.partition))
+            if known is not None and one.error is None:
+                known.committed = one.offset
+
     def _note_if_fatal(self, error: KafkaError) -> None:
         if error.fatal() or error.code() == KafkaError._FATAL:
             self._fatal = error
 
     def _log_error(self, error: KafkaError) -> None:
         self._note_if_fatal(error)
-        if error.str() != self._last_error:
-            self._last_error = error.str()
-            said = trouble(error, self._config) if is_locked_out(error) else self._last_error
-            log.warning("broker says", extra={"problem": said})
+        self._complaints(error)
 
     def _mark(self, batch: Batch) -> dict[Partition, int]:
         """From where a restart must read that continues after this batch."""
@@ -323,6 +337,11 @@ def _committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[Top
                 "cannot read the group's offsets", extra={"attempt": attempt + 1, "problem": reason}
             )
     raise BrokerError(f"The broker does not say where the group stands: {reason}")
+
+
+def _say_uncommitted(error: KafkaError) -> None:
+    """Also what a rebalance does to a commit under way: nothing to worry about."""
+    log.info("commit failed, the next repeats it", extra={"problem": error.str()})
 
 
 def _said(problem: KafkaException) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
+from functools import partial
 from typing import Any
 
 from consumer.app import Hardware, Membership
@@ -10,12 +12,14 @@ from consumer.model_watch import follow
 from fleetpulse.clock import SystemClock
 from fleetpulse.health import Health
 from fleetpulse.kafka import ALERTS_TOPIC, DEAD_LETTER_TOPIC, client_config, ensure_topics
+from fleetpulse.lifetime import when_there
 from fleetpulse.metrics import ConsumerMetrics, new_registry
 from fleetpulse.notices import Notices
 from fleetpulse.ops import ops_server
 from fleetpulse.schemas import checked_decode
 from fleetpulse.settings import ConsumerSettings
 from fleetpulse.stores import open_store
+from fleetpulse.stores.protocols import Store
 
 DEAD_LETTER_HOURS = 365 * 24  # somebody must find the time to look at them
 
@@ -25,13 +29,11 @@ def consume(settings: ConsumerSettings, stop: threading.Event) -> None:
     health, clock, kafka = Health(), SystemClock(), client_config(settings)
     registry = new_registry("consumer", health)
     metrics = ConsumerMetrics(registry)
-    store = open_store(settings.store_url, aws=settings.aws, retention=settings.retention)
-    try:
-        with (
-            ops_server(settings.ops_host, settings.ops_port, health, registry),
-            checked_decode(settings) as decode,
-        ):
-            make_topics(kafka, settings)
+    waiting = partial(when_there, health=health, clock=clock, stop=stop)
+    with ops_server(settings.ops_host, settings.ops_port, health, registry):
+        store = waiting(lambda: opened_store(settings), part="store")
+        with closing(store), checked_decode(settings) as decode:
+            waiting(lambda: make_topics(kafka, settings), part="kafka")
             predictor = follow(
                 settings.models,
                 aws=settings.aws,
@@ -52,8 +54,11 @@ def consume(settings: ConsumerSettings, stop: threading.Event) -> None:
                 metrics=metrics,
                 clock=clock,
             ).run(stop)
-    finally:
-        store.close()
+
+
+def opened_store(settings: ConsumerSettings) -> Store:
+    """The store of these settings."""
+    return open_store(settings.store_url, aws=settings.aws, retention=settings.retention)
 
 
 def membership(settings: ConsumerSettings) -> Membership:

@@ -9,9 +9,11 @@ FleetpulseError
 ├── UnknownDevice      nobody has heard of it: HTTP 404, polite bot reply
 ├── UnknownRule        there is no such rule: HTTP 404, polite bot reply
 ├── InvalidRule        a rule's values make no sense: HTTP 400, polite bot reply
-├── BrokerError        Kafka failed or is away: hold, try again
+├── BrokerError        Kafka failed or refused: hold, try again
+│   ├── BrokerAway     it does not answer: a process that starts waits for it
 │   └── SchemaError    the schema registry failed, refused or is away: hold, try again
 ├── StoreError         the backend failed: hold, try again, say so in /readyz
+│   ├── StoreAway      it does not answer: a process that starts waits for it
 │   └── StoreBusy      it asks for time: hold the partitions, write again after `retry_after_s`
 └── NotifyError        a channel refused; `permanent` says whether to give up
 
@@ -75,12 +77,20 @@ class BrokerError(FleetpulseError):
     """Kafka could not be reached or refused."""
 
 
+class BrokerAway(BrokerError):
+    """Kafka does not answer, and may do so later."""
+
+
 class SchemaError(BrokerError):
     """The schema registry could not be reached or refused."""
 
 
 class StoreError(FleetpulseError):
     """The store failed."""
+
+
+class StoreAway(StoreError):
+    """The store does not answer, and may do so later."""
 
 
 class StoreBusy(StoreError):

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import ClusterMetadata
 from confluent_kafka.cimpl import NewTopic
 
-from fleetpulse.errors import BrokerError, SettingsError, StartError
+from fleetpulse.errors import BrokerAway, BrokerError, SettingsError, StartError
 from fleetpulse.settings import KafkaSettings
 
 ALERTS_TOPIC = "fleetpulse.alerts"
@@ -47,7 +47,7 @@ def client_config(settings: KafkaSettings) -> dict[str, Any]:
         "client.id": "fleetpulse",
         # A broker that is away for days is asked again within seconds of its return.
         "reconnect.backoff.max.ms": 5000,
-        "log_level": 3,
+        "log_level": 0,  # librdkafka's own lines are not ours; errors come through error_cb
     }
     if settings.ca_file is not None:
         config |= {"security.protocol": "SSL", "ssl.ca.location": _readable(settings.ca_file)}
@@ -106,6 +106,20 @@ class Heard:
         return heard if heard is not None and heard.code() in _LOCKED_OUT else error
 
 
+class Complaints:
+    """An error_cb that logs what a client complains of: the same thing once in a row."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._config = config
+        self._last = ""
+
+    def __call__(self, error: KafkaError) -> None:
+        if error.str() != self._last:
+            self._last = error.str()
+            said = trouble(error, self._config) if is_locked_out(error) else self._last
+            log.warning("broker says", extra={"problem": said})
+
+
 def is_locked_out(error: KafkaError) -> bool:
     """Whether no waiting helps: the credentials or the certificates are wrong."""
     return error.code() in _LOCKED_OUT
@@ -116,15 +130,14 @@ def ensure_topics(
 ) -> None:
     """Make the topics that are missing, replicated as the brokers do by default.
 
-    Existing ones stay as they are. The embedded broker makes topics by itself. Raises BrokerError
-    when Kafka does not answer, or when a topic is missing and this account may not make it; then
-    the message says with what command somebody else can.
+    Existing ones stay as they are. The embedded broker makes topics by itself. Raises BrokerAway
+    when Kafka does not answer, and BrokerError when it refuses us, or when a topic is missing and
+    this account may not make it; then the message says with what command somebody else can.
     """
     heard = Heard()
-    quiet: dict[str, Any] = {"error_cb": heard, "log_level": 0}
     # Ended here: one that the garbage collector ends in a thread of its own library takes the
     # process with it (confluent-kafka-python #2129).
-    with AdminClient(config | quiet) as admin:
+    with AdminClient(config | {"error_cb": heard}) as admin:
         known = _metadata(admin, config, heard)
         if str(known.cluster_id).startswith(EMBEDDED_CLUSTER):
             return
@@ -148,7 +161,8 @@ def _metadata(admin: AdminClient, config: Mapping[str, Any], heard: Heard) -> Cl
     except KafkaException as problem:
         admin.poll(0)  # brings what was said meanwhile
         cause = heard.or_else(problem.args[0])
-        raise BrokerError(f"{trouble(cause, config)}.") from problem
+        kind = BrokerError if is_locked_out(cause) else BrokerAway
+        raise kind(f"{trouble(cause, config)}.") from problem
 
 
 def _judge(
@@ -212,7 +226,12 @@ class EmbeddedBroker:
 
 def producer(config: dict[str, Any], **more: Any) -> Producer:
     """A producer that repeats without doubling: idempotent, acknowledged by all replicas."""
-    settings = {"enable.idempotence": True, "acks": "all", "linger.ms": 5}
+    settings = {
+        "enable.idempotence": True,
+        "acks": "all",
+        "linger.ms": 5,
+        "error_cb": Complaints(config),
+    }
     try:
         return Producer(config | settings | more)
     except KafkaException as problem:

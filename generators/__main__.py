@@ -6,7 +6,6 @@ import argparse
 import importlib
 import logging
 import re
-import signal
 import socket
 import sys
 import threading
@@ -19,6 +18,7 @@ from fleetpulse import kafka, logs, wire
 from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.errors import FleetpulseError, SettingsError
 from fleetpulse.health import Health
+from fleetpulse.lifetime import on_stop_signal
 from fleetpulse.settings import AgentSettings, load
 from generators.agent import Agent, Source
 from generators.observed import Observed
@@ -145,8 +145,7 @@ def run_agent(source: Source, settings: AgentSettings, device_id: str) -> None:
         },
     )
     stop = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stop.set())
+    on_stop_signal(stop.set)
     try:
         with _observed(settings, spool, publisher) as observed:
             Agent(

@@ -32,7 +32,6 @@ TUNING: dict[str, Any] = {
     "message.timeout.ms": 0,  # never give up: the spool decides what is dropped
     "queue.buffering.max.messages": 2 * MAX_IN_FLIGHT,
     "enable.metrics.push": False,
-    "log_level": 0,  # errors come through error_cb, once
 }
 
 log = logging.getLogger(__name__)

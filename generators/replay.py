@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import signal
 import sys
 import threading
 from collections import Counter
@@ -23,6 +22,7 @@ from confluent_kafka import KafkaException, Producer
 from fleetpulse import kafka, wire
 from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.errors import BrokerError, StartError
+from fleetpulse.lifetime import on_stop_signal
 from fleetpulse.schemas import record_headers
 from fleetpulse.settings import AgentSettings, ConsumerSettings, load
 from fleetpulse.telemetry import Reading
@@ -95,8 +95,7 @@ def _identifier(text: str) -> str:
 def main(arguments: argparse.Namespace, settings: AgentSettings) -> int:
     """Replay the file until its end or a signal; the exit code. Raises FleetpulseError."""
     stop = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stop.set())
+    on_stop_signal(stop.set)
     recording = Recording(arguments.file, device_id=arguments.device_id, kind=arguments.kind)
     with closing(recording):
         keeps_times = arguments.start == "recorded"

@@ -16,6 +16,7 @@ from api.server import serve
 from bot.simulator.app import create_bot_api, create_chat_page
 from bot.simulator.chat import LocalChat
 from fleetpulse.errors import FleetpulseError, SettingsError
+from fleetpulse.lifetime import ToldToStop
 from fleetpulse.logs import configure
 from fleetpulse.settings import ApiSettings, BotSettings, load
 from fleetpulse.web_guard import is_loopback
@@ -27,9 +28,11 @@ def main(_: Sequence[str] | None = None) -> int:
         settings = load(ApiSettings)
         if not is_loopback(settings.host):
             raise SettingsError("FLEETPULSE_HOST: the local stack listens on loopback only.")
-        check(settings)
         configure("web", settings)
+        check(settings)
         return serve(lambda opened: web_app(settings, opened), settings.host, settings.port)
+    except ToldToStop:
+        return 0
     except SettingsError as problem:
         sys.stderr.write(f"fleetpulse web: {problem}\n")
         return 2

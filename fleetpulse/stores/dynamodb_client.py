@@ -24,7 +24,7 @@ from botocore.exceptions import (
 )
 
 from fleetpulse.clock import Clock
-from fleetpulse.errors import SettingsError, StoreBusy, StoreError
+from fleetpulse.errors import SettingsError, StoreAway, StoreBusy, StoreError
 from fleetpulse.settings import AwsKeys
 
 Layout = Literal["reading", "minute"]
@@ -119,8 +119,8 @@ class Taken(Exception):
 class Dynamo:
     """The DynamoDB at an address. Safe for use from several threads.
 
-    Nothing of botocore leaves it: throttling is StoreBusy, a condition that does not hold is
-    Taken, everything else StoreError.
+    Nothing of botocore leaves it: throttling is StoreBusy, no answer StoreAway, a condition that
+    does not hold is Taken, everything else StoreError.
     """
 
     def __init__(self, address: Address, aws: AwsKeys | None, clock: Clock) -> None:
@@ -153,7 +153,7 @@ class Dynamo:
                 " AWS_SECRET_ACCESS_KEY, or give this process a role or a profile."
             ) from error
         except BotoCoreError as error:
-            raise StoreError(
+            raise StoreAway(
                 f"DynamoDB does not answer {operation} for {self._where} ({type(error).__name__}):"
                 " check the network, the region and the endpoint."
             ) from error

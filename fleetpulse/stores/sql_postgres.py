@@ -28,7 +28,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import TypeEngine
 
-from fleetpulse.errors import StoreError
+from fleetpulse.errors import StoreAway, StoreError
 from fleetpulse.stores.protocols import Bucket, Rows
 from fleetpulse.stores.sql_columns import columns_of
 from fleetpulse.stores.sql_database import Condition, Database
@@ -66,8 +66,8 @@ _UNREACHABLE = (
     "The store {name} cannot be reached: check that the server runs, has a connection left, and"
     " takes this user, password and database."
 )
+_CONNECTION_FAILED = "08"  # the class of such codes
 _FAILURES: dict[str, str] = {
-    "08": _UNREACHABLE,
     "28": "The store {name} refuses its user: check user and password in FLEETPULSE_STORE.",
     "3D": "The store {name} does not exist: make the database, or name another one.",
     "42501": "The store {name} does not let its user do that: give it rights on its schema.",
@@ -171,8 +171,8 @@ class PostgresDatabase(Database):
 
     def failure(self, error: BaseException | None) -> StoreError:
         state = getattr(error, "sqlstate", None)
-        if state is None:
-            return StoreError(_UNREACHABLE.format(name=self.name))
+        if state is None or state.startswith(_CONNECTION_FAILED):
+            return StoreAway(_UNREACHABLE.format(name=self.name))
         if state == NO_PARTITION:
             self._days.forget()
         for code in (state, state[:2]):

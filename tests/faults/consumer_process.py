@@ -30,6 +30,7 @@ from fleetpulse.stores.sql_sqlite import SqliteDatabase
 
 STEPS = ("read", "staged", "lettered", "saving", "written", "committed")
 VARIABLE = "FAULTS_INSIDE"
+COMMIT_S = 0.3  # the client sends a commit in a thread of its own
 
 
 class Inside(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +66,8 @@ class Steps:
         if name == self._inside.slow_at and self._counts[name] == self._inside.slow_after:
             time.sleep(self._inside.slow_s)
         if name == self._inside.die_at and self._counts[name] == self._inside.die_after:
+            if name == "committed":
+                time.sleep(COMMIT_S)
             os.kill(os.getpid(), signal.SIGKILL)
 
 

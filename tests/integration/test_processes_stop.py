@@ -5,59 +5,26 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
+from fleetpulse import wire
 from fleetpulse.cli.readiness import problems_at
 from fleetpulse.cli.up import OPS_FILE
-from fleetpulse.kafka import EmbeddedBroker
+from fleetpulse.kafka import EmbeddedBroker, producer
 from fleetpulse.stores import open_store
+from fleetpulse.telemetry import Reading
 from fleetpulse.watch import STOPPED
+from tests.integration.processes import running, stopped, until
+from tests.services.kafka import Kafka
 from tests.services.ports import free_ports
 
-STOP_S = 10.0
-
 pytestmark = pytest.mark.integration
-
-
-@contextmanager
-def running(
-    words: Sequence[str], data: Path, **environment: str
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of ours on this data folder; its output is in `output` there."""
-    with (data / "output").open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *words],
-            env=os.environ | {"FLEETPULSE_DATA": str(data)} | environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-
-
-def until(true: Callable[[], object], seconds: float = 60) -> None:
-    """Wait for something that another process does."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"it did not happen within {seconds:.0f} s"
-        time.sleep(0.05)
-
-
-def stopped(process: subprocess.Popen[bytes]) -> int:
-    """The exit code of a process that is told to stop; it must end in time."""
-    process.send_signal(signal.SIGTERM)
-    return process.wait(STOP_S)
 
 
 def test_an_agent_without_a_broker_stops_in_time_and_keeps_its_readings(tmp_path: Path) -> None:
@@ -105,6 +72,59 @@ def _details(data: Path) -> dict[str, str]:
     store = open_store(f"sqlite:///{data / 'fleetpulse.db'}")
     try:
         return {beat.process: beat.detail for beat in store.heartbeats.all()}
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL], ids=["hangs", "is gone"])
+def test_a_consumer_stops_in_time_though_its_broker(
+    tmp_path: Path, kafka: Kafka, how: signal.Signals
+) -> None:
+    topic = kafka.topic()
+    own = {"KAFKA_BROKER_SETTINGS": kafka.bootstrap_servers, "FLEETPULSE_TOPICS": topic}
+    client = producer({"bootstrap.servers": kafka.bootstrap_servers, "linger.ms": 0})
+    with running(("consumer", "hardware"), tmp_path, **own) as process:
+        until(lambda: _details(tmp_path).get("consumer") == "")
+        with _publishing(client, topic):
+            until(lambda: _stored(tmp_path) > 1_000)
+            broker = kafka.process_id
+            assert broker is not None
+            os.kill(broker, how)
+            try:
+                assert stopped(process) == 0
+            finally:
+                os.kill(broker, signal.SIGCONT)
+                if how is signal.SIGKILL:
+                    kafka.restart()
+
+
+@contextmanager
+def _publishing(client: Producer, topic: str) -> Iterator[None]:
+    """Publish some 1,000 readings a second for the length of the block."""
+    over = threading.Event()
+
+    def publish() -> None:
+        seq = 0
+        while not over.wait(0.05):
+            for _ in range(50):
+                seq += 1
+                reading = Reading(device_id="pi-1", kind="raspberry", measured_at=seq, seq=seq)
+                client.produce(topic, key="pi-1", value=wire.encode(reading))
+            client.poll(0)
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _stored(data: Path) -> int:
+    store = open_store(f"sqlite:///{data / 'fleetpulse.db'}")
+    try:
+        return store.readings.count()
     finally:
         store.close()
 

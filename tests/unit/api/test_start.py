@@ -35,6 +35,7 @@ def test_a_registry_without_its_client_is_one_sentence_that_says_what_to_run(
     start: Callable[[Sequence[str]], int],
 ) -> None:
     monkeypatch.setenv("FLEETPULSE_DATA", str(tmp_path))
+    monkeypatch.setenv("FLEETPULSE_LOG_LEVEL", "WARNING")
     monkeypatch.setenv("KAFKA_SCHEMA_ENDPOINT", "mock://registry")
     monkeypatch.setitem(sys.modules, "fleetpulse.schema_registry", None)
 
@@ -49,6 +50,7 @@ def test_a_taken_port_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLEETPULSE_DATA", str(tmp_path))
+    monkeypatch.setenv("FLEETPULSE_LOG_LEVEL", "WARNING")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         code = main(["--port", str(port)])
