@@ -23,7 +23,7 @@ from generators.spool import SEQ_LEAP, Spool
 from generators.spool_files import Position, PositionFile
 from tests.faults.agent_process import VARIABLE, Day
 from tests.faults.fleet import Record
-from tests.faults.oracle import Verdict, dead_letters, judge
+from tests.faults.oracle import Verdict, a_reader, dead_letters, judge
 from tests.faults.stack import Scene, opened
 from tests.services.kafka import JARS, Kafka
 from tests.services.maven import JAVA, jars
@@ -212,7 +212,7 @@ class FarAgent:
 
 def arrived(servers: str, topic: str) -> list[tuple[int, Record]]:
     """The seqs and records of the one device on a topic, in the order of its log."""
-    reader = Consumer({"bootstrap.servers": servers, "group.id": "arrived", "log_level": 0})
+    reader = a_reader(servers)
     try:
         partitions = reader.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
         places = [TopicPartition(topic, number, 0) for number in partitions]
@@ -226,7 +226,7 @@ def _records(reader: Consumer, place: TopicPartition) -> Iterator[tuple[int, Rec
     reader.assign([place])
     at = 0
     while at < end:
-        for message in reader.consume(1000, ANSWER_S):
+        for message in reader.consume(min(1000, end - at), ANSWER_S):
             value = message.value()
             assert message.error() is None, message.error()
             assert value is not None

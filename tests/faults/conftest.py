@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fleetpulse.stores.protocols import Store
+from tests.faults.agents import FarKafka, running
 from tests.faults.fleet import Fleet
 from tests.faults.report import PAGE, Report
 from tests.faults.stack import Scene, opened
@@ -74,7 +75,7 @@ def report(pytestconfig: pytest.Config) -> Report:
 @pytest.fixture(scope="session")
 def fleet(size: Size) -> Fleet:
     """The readings of every row; a row that needs fewer takes the first ones."""
-    return Fleet(devices=120, ticks=size.of(1_000, 5_000))
+    return Fleet(devices=120, ticks=size.of(750, 5_000))
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +96,13 @@ def undisturbed(kafka: Kafka, fleet: Fleet, stores: Path) -> Iterator[Store]:
         scene.close()
     with opened(scene.url) as store:
         yield store
+
+
+@pytest.fixture(scope="session")
+def far_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FarKafka]:
+    """A broker behind a proxy, for agents."""
+    with running(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
 
 
 @pytest.fixture

@@ -115,11 +115,24 @@ def events_of(store: Store, device_id: str) -> list[EventName]:
 
 def dead_letters(bootstrap_servers: str, topic: str) -> list[Letter]:
     """The dead letters about records of one topic, repeats included."""
-    reader = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "oracle"})
+    reader = a_reader(bootstrap_servers)
     try:
         return [letter for letter in _letters(reader) if letter.origin[0] == topic]
     finally:
         reader.close()
+
+
+def a_reader(bootstrap_servers: str) -> Consumer:
+    """A client that reads what is there; it never joins its group."""
+    return Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": "oracle",
+            "log_level": 0,
+            # Whatever else is asked waits behind a fetch that waits for more, 500 ms by default.
+            "fetch.wait.max.ms": 10,
+        }
+    )
 
 
 def unique(letters: Sequence[Letter]) -> list[Letter]:

@@ -16,9 +16,10 @@ HEAD = """\
 # What was broken, and what held
 
 Written by `make faults` on {date}. Each fault was injected while producers kept the consumers at
-their capacity, and a kill counts only when the consumer had made progress since the one before. The
-oracle of every row: per device, produced = stored + dead letters + counted drops, nothing doubled,
-and the alert events, by ids and times, are those of an undisturbed run of the same readings.
+their capacity, or at the rate that the row names, and a kill counts only when the consumer had made
+progress since the one before. The oracle of every row: per device, produced = stored + dead letters
++ counted drops, nothing doubled, and the alert events, by ids and times, are those of an
+undisturbed run of the same readings.
 
 | fault | on | injected | found | seconds |
 |---|---|---|---|---:|

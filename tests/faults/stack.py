@@ -30,7 +30,8 @@ from tests.faults.oracle import Verdict, dead_letters, judge
 BACKENDS = {"sqlite": "SQLite", "postgresql+psycopg": "PostgreSQL", "dynamodb": "DynamoDB"}
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
-AHEAD = 15_000  # records that the producers are before the consumers: a second or so of their work
+BATCH_ROWS = 2_000  # a quarter of the default: as many batches of fewer records
+AHEAD = 8_000  # records that the producers are before the consumers: a second or so of their work
 LOOK_S = 0.1
 ANSWER_S = 2.0
 MOST_ENDS = 10  # by itself: without its broker a consumer ends and is started again
@@ -202,6 +203,7 @@ class Scene:
             "FLEETPULSE_TOPICS": self.topic,
             "FLEETPULSE_GROUP": self.name,
             "FLEETPULSE_DATA": str(self._folder),
+            "FLEETPULSE_BATCH_ROWS": str(BATCH_ROWS),
         }
         member = Member(settings | instance | environment, self._folder / f"{name}.txt")
         self.members.append(member)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.agents import FarKafka, World, flip_bytes, running, segments
+from tests.faults.agents import FarKafka, World, flip_bytes, segments
 from tests.faults.conftest import Size
 from tests.faults.report import Fault, Report
 
@@ -23,13 +23,6 @@ pytestmark = pytest.mark.integration
 
 DAY = 24 * 3600 // 5  # readings
 BACKEND = "Kafka, SQLite"
-
-
-@pytest.fixture(scope="module")
-def far_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FarKafka]:
-    """A broker behind a proxy."""
-    with running(tmp_path_factory.mktemp("kafka")) as broker:
-        yield broker
 
 
 @pytest.fixture

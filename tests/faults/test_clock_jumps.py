@@ -14,7 +14,7 @@ import pytest
 
 from api.presence import clock_trouble
 from fleetpulse.presence import stale_after_ms
-from tests.faults.agents import DEVICE, INTERVAL_MS, FarKafka, World, running
+from tests.faults.agents import DEVICE, INTERVAL_MS, FarKafka, World
 from tests.faults.report import Fault, Report
 
 pytestmark = pytest.mark.integration
@@ -22,13 +22,6 @@ pytestmark = pytest.mark.integration
 BACKEND = "Kafka, SQLite"
 HOUR_MS = 3600 * 1000
 READINGS = 2 * 900  # more than an hour before the jump, and after it
-
-
-@pytest.fixture(scope="module")
-def far_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FarKafka]:
-    """A broker behind a proxy."""
-    with running(tmp_path_factory.mktemp("kafka")) as broker:
-        yield broker
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleetpulse.stores.protocols import Store
-from tests.faults.conftest import Size, is_full
+from tests.faults.conftest import Size
 from tests.faults.consumer_process import STEPS, Inside
 from tests.faults.fleet import Fleet
 from tests.faults.report import Fault, Report
@@ -16,11 +16,6 @@ pytestmark = pytest.mark.integration
 CAUGHT_UP_S = 15.0
 BETWEEN = 5_000  # records that are committed between two kills, at least
 DIES_S = 60.0
-# PostgreSQL differs from SQLite in what it does while it saves.
-STEPS_BY_SCENE = [
-    *(("scene", step) for step in STEPS),
-    *(("postgres_scene", step) for step in (STEPS if is_full() else ("saving", "written"))),
-]
 
 
 def test_the_undisturbed_run_has_something_to_lose(fleet: Fleet, undisturbed: Store) -> None:
@@ -35,7 +30,7 @@ def test_the_undisturbed_run_has_something_to_lose(fleet: Fleet, undisturbed: St
 def test_killed_again_and_again_under_load(
     any_scene: Scene, fleet: Fleet, undisturbed: Store, report: Report, size: Size
 ) -> None:
-    kills = size.of(6, 30)
+    kills = size.of(5, 30)
     with report.row(Fault.CONSUMER_KILLED, any_scene.backend, f"{kills} times under load") as row:
         member = any_scene.member()
         member.start()
@@ -52,18 +47,16 @@ def test_killed_again_and_again_under_load(
         assert not verdict.faults, verdict.faults
 
 
-@pytest.mark.parametrize(("any_scene", "step"), STEPS_BY_SCENE, indirect=["any_scene"])
-def test_killed_at_a_step(
-    any_scene: Scene, fleet: Fleet, undisturbed: Store, report: Report, size: Size, step: str
+def test_killed_at_each_step(
+    any_scene: Scene, fleet: Fleet, undisturbed: Store, report: Report, size: Size
 ) -> None:
     kills = size.of(1, 5)
-    with report.row(
-        Fault.CONSUMER_KILLED_AT_STEP, any_scene.backend, f"{kills} times at the step `{step}`"
-    ) as row:
+    injected = f"{kills} times at each of {', '.join(STEPS)}"
+    with report.row(Fault.CONSUMER_KILLED_AT_STEP, any_scene.backend, injected) as row:
         member = any_scene.member()
 
         with any_scene.load(fleet.records) as load:
-            for _ in range(kills):
+            for step in STEPS * kills:
                 begin = any_scene.group.committed()
                 member.start(Inside(die_at=step, die_after=4))
                 assert member.wait(DIES_S) == -9

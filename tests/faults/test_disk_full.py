@@ -9,14 +9,13 @@ from __future__ import annotations
 import resource
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fleetpulse.stores.protocols import Store
 from generators.spool import MEMORY_READINGS
-from tests.faults.agents import FarKafka, World, running
+from tests.faults.agents import FarKafka, World
 from tests.faults.conftest import Size
 from tests.faults.fleet import Fleet
 from tests.faults.report import Fault, Report
@@ -30,13 +29,6 @@ LIMIT_BYTES = 64 * 1024
 FULL_S = 5.0  # how long a disk stays full
 CAUGHT_UP_S = 60.0
 SAID_S = 60.0
-
-
-@pytest.fixture(scope="module")
-def far_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FarKafka]:
-    """A broker behind a proxy."""
-    with running(tmp_path_factory.mktemp("kafka")) as broker:
-        yield broker
 
 
 def limit_files() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.agents import FarKafka, World, running
+from tests.faults.agents import FarKafka, World
 from tests.faults.conftest import Size
 from tests.faults.report import Fault, Report, Row
 
@@ -20,13 +20,6 @@ pytestmark = pytest.mark.integration
 
 BACKEND = "Kafka, SQLite"
 SILENCE_S = 3.0
-
-
-@pytest.fixture(scope="module")
-def far_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FarKafka]:
-    """A broker behind a proxy."""
-    with running(tmp_path_factory.mktemp("kafka")) as broker:
-        yield broker
 
 
 @pytest.fixture

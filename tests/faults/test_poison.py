@@ -71,7 +71,7 @@ def test_poison_is_set_aside_with_its_cause_and_one_alarm(
     fault: Fault,
     key: str | None,
 ) -> None:
-    records = list(islice(with_poison(fleet.records, key=key), size.of(60_000, len(fleet))))
+    records = list(islice(with_poison(fleet.records, key=key), size.of(20_000, len(fleet))))
     with report.row(fault, scene.backend, f"{SHARE:.0%} of the records") as row:
         scene.member().start()
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.integration
 
 DRAINS_S = 60.0
 BETWEEN = 5_000  # records
-WARM = 20_000  # records, after which a consumer holds all that it ever will
+WARM = 10_000  # records, after which a consumer holds all that it ever will
 
 
 def test_postgres_restarted_under_load(
