@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from consumer.pipeline import Pipeline, Stage
 from consumer.poison import PoisonWatch
 from consumer.roster import Roster
 from consumer.sink import StoreSink
-from consumer.source import KafkaSource
+from consumer.source import KafkaSource, Membership
 from consumer.stages.late import Order
 from consumer.stages.limits import Limits
 from consumer.stages.predict import Predictor, predict
@@ -32,18 +31,6 @@ from fleetpulse.schemas import Decode
 from fleetpulse.settings import Retention
 from fleetpulse.stores.protocols import Store
 from fleetpulse.watch import Watch
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Membership:
-    """Which records a process reads, as which member of which group, and in what portions."""
-
-    topics: str
-    group: str
-    instance: str | None = None
-    batch_rows: int
-    batch_ms: int
-
 
 _TIDY_S = 1.0
 
@@ -73,12 +60,8 @@ class Hardware:
         self._limits = Limits(store.alerts, rules, predictor)
         self._source = KafkaSource(
             kafka,
-            topics=membership.topics,
-            group=membership.group,
-            instance=membership.instance,
+            membership,
             decoder=Decoder(self._roster, clock, decode),
-            batch_rows=membership.batch_rows,
-            batch_ms=membership.batch_ms,
             forget=self._forget,
             health=health,
             metrics=metrics,

@@ -39,43 +39,54 @@ class _Assigned:
     expected: int | None = None  # the next offset
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """Which records a process reads, as which member of which group, and in what portions.
+
+    topics: names with commas, or a regular expression beginning with ^. instance: this member's own
+    name in the group, so that it keeps its partitions when it comes back within the session's
+    timeout.
+    """
+
+    topics: str
+    group: str
+    instance: str | None = None
+    batch_rows: int
+    batch_ms: int
+
+
 class KafkaSource:
     """One member of a consumer group, read in batches.
 
-    config: the client's address and security. topics: names with commas, or a regular expression
-    beginning with ^. instance: this member's own name in the group, so that it keeps its partitions
-    when it comes back within the session's timeout. forget: called with the partitions that were
-    just assigned, since another member may have moved their devices on.
+    config: the client's address and security. forget: called with the partitions that were just
+    assigned, since another member may have moved their devices on.
     """
 
     def __init__(
         self,
         config: Mapping[str, Any],
+        membership: Membership,
         *,
-        topics: str,
-        group: str,
         decoder: Decoder,
-        batch_rows: int,
-        batch_ms: int,
         forget: Callable[[Sequence[Partition]], None],
         health: Health,
         metrics: ConsumerMetrics,
-        instance: str | None = None,
     ) -> None:
-        self._decoder, self._forget, self._group = decoder, forget, group
+        self._decoder, self._forget = decoder, forget
         self._health, self._metrics = health, metrics
-        self._batch_rows, self._batch_s = batch_rows, batch_ms / 1000
+        self._membership = membership
         self._assigned: dict[Partition, _Assigned] = {}
         self._holding = False
         self._complaints = Complaints(config)
         self._fatal: KafkaError | None = None  # the client is of no more use
         self._settle: Callable[[], None] = lambda: None
+        instance, topics = membership.instance, membership.topics
         member = {} if instance is None else {"group.instance.id": instance}
         self._consumer = Consumer(
             dict(config)
             | member
             | {
-                "group.id": group,
+                "group.id": membership.group,
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
                 "partition.assignment.strategy": "cooperative-sticky",
@@ -111,7 +122,8 @@ class KafkaSource:
         """
         self._end_if_fatal()
         try:
-            messages = self._consumer.consume(self._batch_rows, self._batch_s)
+            rows, seconds = self._membership.batch_rows, self._membership.batch_ms / 1000
+            messages = self._consumer.consume(rows, seconds)
         except KafkaException as problem:
             self._note_if_fatal(problem.args[0])
             log.warning("cannot read, trying again", extra={"problem": _said(problem)})
@@ -215,9 +227,9 @@ class KafkaSource:
         """Raise what the client cannot recover from; a process that starts anew can."""
         if self._fatal is not None:
             raise BrokerError(
-                f"The group {self._group} has shut this consumer out ({self._fatal.str()}); it is"
-                " to be started again. If it happens again and again, another consumer has the same"
-                " FLEETPULSE_GROUP_INSTANCE: give each its own."
+                f"The group {self._membership.group} has shut this consumer out"
+                f" ({self._fatal.str()}); it is to be started again. If it happens again and again,"
+                " another consumer has the same FLEETPULSE_GROUP_INSTANCE: give each its own."
             )
 
     def _note_commit(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:

@@ -7,8 +7,9 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
-from consumer.app import Hardware, Membership
+from consumer.app import Hardware
 from consumer.model_watch import follow
+from consumer.source import Membership
 from fleetpulse.clock import SystemClock
 from fleetpulse.health import Health
 from fleetpulse.kafka import ALERTS_TOPIC, DEAD_LETTER_TOPIC, client_config, ensure_topics

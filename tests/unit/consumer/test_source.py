@@ -11,7 +11,7 @@ from consumer.batch import Batch, Partition
 from consumer.dead_letters import DeadLetters
 from consumer.decoding import Decoder
 from consumer.roster import Roster
-from consumer.source import KafkaSource
+from consumer.source import KafkaSource, Membership
 from fleetpulse import wire
 from fleetpulse.clock import ManualClock
 from fleetpulse.errors import StoreBusy
@@ -42,11 +42,8 @@ class Member:
         self.health = Health()
         self.source = KafkaSource(
             broker,
-            topics=topics,
-            group=group,
+            Membership(topics=topics, group=group, batch_rows=100, batch_ms=100),
             decoder=Decoder(Roster(), ManualClock(NOON + 3_600_000)),
-            batch_rows=100,
-            batch_ms=100,
             forget=self.forgotten.extend,
             health=self.health,
             metrics=new_metrics(),

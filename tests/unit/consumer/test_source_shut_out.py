@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError
 
 from consumer.decoding import Decoder
 from consumer.roster import Roster
-from consumer.source import KafkaSource
+from consumer.source import KafkaSource, Membership
 from fleetpulse import wire
 from fleetpulse.clock import ManualClock
 from fleetpulse.errors import BrokerError, StoreBusy
@@ -23,15 +23,11 @@ def a_member(kafka: MockKafka, topic: str) -> KafkaSource:
     """A static member of a group."""
     return KafkaSource(
         {"bootstrap.servers": kafka.bootstrap_servers},
-        topics=topic,
-        group="group",
+        Membership(topics=topic, group="group", instance="first", batch_rows=100, batch_ms=100),
         decoder=Decoder(Roster(), ManualClock(NOON)),
-        batch_rows=100,
-        batch_ms=100,
         forget=lambda partitions: None,
         health=Health(),
         metrics=new_metrics(),
-        instance="first",
     )
 
 
