@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from fleetpulse.kafka import ADDRESS_FILE
+from fleetpulse.address import BROKER_FILE
 
 WARM_UP_S = 12.0  # imports, the first connection, the first readings
 BROKER = """
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         words = ["-m", "generators", arguments.agent, "--data", folder]
         words += ["--interval", f"{arguments.interval:g}"]
         try:
-            while not (Path(folder) / ADDRESS_FILE).exists():
+            while not (Path(folder) / BROKER_FILE).exists():
                 time.sleep(0.1)
             agent = subprocess.Popen([sys.executable, *words])
             try:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,12 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import ClusterMetadata
 from confluent_kafka.cimpl import NewTopic
 
+from fleetpulse.address import BROKER_FILE, address_left, running_address
 from fleetpulse.errors import BrokerAway, BrokerError, SettingsError, StartError
 from fleetpulse.settings import KafkaSettings
 
 ALERTS_TOPIC = "fleetpulse.alerts"
 DEAD_LETTER_TOPIC = "fleetpulse.dead-letters"
-ADDRESS_FILE = "broker.json"
 EMBEDDED_CLUSTER = "mockCluster"  # how its cluster id begins
 HOUR_MS = 3_600_000
 ANSWER_S = 10.0
@@ -187,15 +186,14 @@ def _judge(
 
 def embedded_address(data: Path) -> str:
     """Where the broker of the running `fleetpulse up` listens. Raises SettingsError."""
-    path = data / ADDRESS_FILE
-    try:
-        address = json.loads(path.read_text())["bootstrap_servers"]
-    except (OSError, ValueError, KeyError, TypeError):
+    file = data / BROKER_FILE
+    address = running_address(file)
+    if address is None:
         raise SettingsError(
-            f"No broker: KAFKA_BROKER_SETTINGS is not set and {path} names none;"
+            f"No broker: KAFKA_BROKER_SETTINGS is not set and {file} names none that runs;"
             " run `fleetpulse up` first, or set KAFKA_BROKER_SETTINGS."
-        ) from None
-    return str(address)
+        )
+    return address
 
 
 class EmbeddedBroker:
@@ -207,21 +205,18 @@ class EmbeddedBroker:
     """
 
     def __init__(self, data: Path) -> None:
-        self._path = data / ADDRESS_FILE
         self._client = Producer({"test.mock.num.brokers": 1, "log_level": 0})
         try:
             brokers = self._client.list_topics(timeout=10).brokers.values()
         except KafkaException as problem:
             raise StartError(f"The embedded broker does not start: {problem}") from problem
         self.address = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
-        document = {"bootstrap_servers": self.address, "pid": os.getpid()}
-        partial = self._path.with_suffix(".partial")
-        partial.write_text(json.dumps(document))
-        partial.replace(self._path)
+        self._left = ExitStack()
+        self._left.enter_context(address_left(data / BROKER_FILE, self.address))
 
     def close(self) -> None:
         """Take the address away; the broker goes with its process."""
-        self._path.unlink(missing_ok=True)
+        self._left.close()
 
 
 def producer(config: dict[str, Any], **more: Any) -> Producer:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from fleetpulse.cli.address import running_address
+from fleetpulse.address import API_FILE, running_address
 from fleetpulse.clock import SystemClock
 from fleetpulse.errors import FleetpulseError, SettingsError
 from fleetpulse.keys import LINK_MS, Purpose, in_force, make_key, purpose_of
@@ -87,7 +87,7 @@ def link(keys: KeyStore, options: argparse.Namespace, settings: ApiSettings) -> 
         purpose=Purpose.LINK,
     )
     keys.put(key)
-    address = options.address or running_address(settings.data) or address_of(settings)
+    address = options.address or running_address(settings.data / API_FILE) or address_of(settings)
     sys.stdout.write(f"{address}/login?code={text}\n")
     sys.stderr.write(f"It works once, within {LINK_MS // 60_000} minutes.\n")
     return 0

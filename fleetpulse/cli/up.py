@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fleetpulse.cli.address import address_left
+from fleetpulse.address import API_FILE, address_left
 from fleetpulse.cli.parts import Part, Supervised, stop_all
 from fleetpulse.cli.readiness import Readiness
 from fleetpulse.errors import FleetpulseError, SettingsError, StartError
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         port = load(ApiSettings, port=arguments.port).port
         with _alone(settings.data):
             _require_free(port)
-            with address_left(settings.data, _root(port)):
+            with address_left(settings.data / API_FILE, _root(port)):
                 _run(settings, port, with_simulation=not arguments.no_simulation)
     except SettingsError as problem:
         _say_error(problem)

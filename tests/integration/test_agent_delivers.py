@@ -14,7 +14,8 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from fleetpulse import wire
-from fleetpulse.kafka import ADDRESS_FILE, embedded_address
+from fleetpulse.address import BROKER_FILE
+from fleetpulse.kafka import embedded_address
 
 pytestmark = pytest.mark.integration
 
@@ -40,9 +41,9 @@ class Stack:
         self.seqs: list[int] = []  # as they arrived, repeats left out
 
     def started_broker(self) -> subprocess.Popen[bytes]:
-        (self.folder / ADDRESS_FILE).unlink(missing_ok=True)
+        (self.folder / BROKER_FILE).unlink(missing_ok=True)
         broker = subprocess.Popen([sys.executable, "-c", BROKER, str(self.folder)])
-        patient(lambda: (self.folder / ADDRESS_FILE).exists())
+        patient(lambda: (self.folder / BROKER_FILE).exists())
         return broker
 
     def started_agent(self) -> subprocess.Popen[bytes]:

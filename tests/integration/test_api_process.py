@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer
 
+from fleetpulse.address import BROKER_FILE, address_left
 from fleetpulse.cli.keys import main as keys
 from fleetpulse.kafka import EmbeddedBroker
 from tests.services.ports import free_ports
@@ -141,8 +142,8 @@ def test_without_a_broker_it_answers_all_else_and_goes_on_when_there_is_one(
     finally:
         broker.close()
 
-    (tmp_path / "broker.json").write_text('{"bootstrap_servers": "127.0.0.1:1"}')
-    status, problem = api.ask("/api/v1/readings", [READING], key)
+    with address_left(tmp_path / BROKER_FILE, "127.0.0.1:1"):
+        status, problem = api.ask("/api/v1/readings", [READING], key)
     assert (status, problem["type"]) == (503, "urn:fleetpulse:broker-failed")
 
 

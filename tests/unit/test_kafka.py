@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer
 
 from fleetpulse import kafka
+from fleetpulse.address import BROKER_FILE
 from fleetpulse.errors import BrokerError, SettingsError
 from fleetpulse.kafka import (
-    ADDRESS_FILE,
     EmbeddedBroker,
     client_config,
     embedded_address,
@@ -59,7 +57,7 @@ def test_half_a_key_pair_is_refused_naming_the_other_half(
 @pytest.mark.parametrize("content", [None, "", "{", "[]", "{}", "3"])
 def test_without_a_broker_it_is_said_how_to_get_one(content: str | None, tmp_path: Path) -> None:
     if content is not None:
-        (tmp_path / ADDRESS_FILE).write_text(content)
+        (tmp_path / BROKER_FILE).write_text(content)
 
     with pytest.raises(SettingsError, match="run `fleetpulse up` first"):
         embedded_address(tmp_path)
@@ -69,7 +67,6 @@ def test_the_embedded_broker_leaves_its_address_while_it_lives(tmp_path: Path) -
     broker = EmbeddedBroker(tmp_path)
 
     assert embedded_address(tmp_path) == broker.address
-    assert json.loads((tmp_path / ADDRESS_FILE).read_text())["pid"] == os.getpid()
 
     broker.close()
 

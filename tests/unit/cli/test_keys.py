@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetpulse.cli.address import address_left
+from fleetpulse.address import API_FILE, address_left
 from fleetpulse.cli.keys import address_of, length_ms, main
 from fleetpulse.clock import SystemClock
 from fleetpulse.keys import Purpose, find
@@ -98,7 +98,7 @@ def test_a_link_leads_to_the_running_stack_whatever_its_port(
     monkeypatch.setenv("FLEETPULSE_DATA", str(tmp_path))
     monkeypatch.setenv("FLEETPULSE_PORT", "8001")
 
-    with address_left(tmp_path, "http://127.0.0.1:8123"):
+    with address_left(tmp_path / API_FILE, "http://127.0.0.1:8123"):
         assert linked(capsys) == "http://127.0.0.1:8123"
         assert linked(capsys, "--address", "https://fleet.example") == "https://fleet.example"
 

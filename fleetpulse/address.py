@@ -1,7 +1,4 @@
-"""Where the API of the running `fleetpulse up` answers, left in the data folder for others.
-
-As the embedded broker leaves its own in broker.json (fleetpulse/kafka.py).
-"""
+"""Addresses that `fleetpulse up` leaves in its data folder while it runs, for other commands."""
 
 from __future__ import annotations
 
@@ -11,28 +8,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ADDRESS_FILE = "api.json"
+API_FILE = "api.json"
+BROKER_FILE = "broker.json"
 
 
 @contextmanager
-def address_left(data: Path, address: str) -> Iterator[None]:
-    """Leave the address in the data folder for the length of a block."""
-    path = data / ADDRESS_FILE
-    partial = path.with_suffix(".partial")
+def address_left(file: Path, address: str) -> Iterator[None]:
+    """Leave the address in this file for the length of a block."""
+    partial = file.with_suffix(".partial")
     partial.write_text(json.dumps({"address": address, "pid": os.getpid()}))
-    partial.replace(path)
+    partial.replace(file)
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
 
 
-def running_address(data: Path) -> str | None:
-    """The address that the running `fleetpulse up` has left; None: none runs in this folder."""
+def running_address(file: Path) -> str | None:
+    """The address that a process which still runs has left there; None: there is none."""
     try:
-        left = json.loads((data / ADDRESS_FILE).read_text())
+        left = json.loads(file.read_text())
         address, pid = str(left["address"]), int(left["pid"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
     return address if _runs(pid) else None
 
