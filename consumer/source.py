@@ -78,6 +78,8 @@ class KafkaSource:
         self._assigned: dict[Partition, _Assigned] = {}
         self._holding = False
         self._complaints = Complaints(config)
+        self._to_commit: dict[Partition, TopicPartition] = {}
+        self._is_committing = False
         self._fatal: KafkaError | None = None  # the client is of no more use
         self._settle: Callable[[], None] = lambda: None
         instance, topics = membership.instance, membership.topics
@@ -121,6 +123,7 @@ class KafkaSource:
         Raises BrokerError once the group has shut this member out for good.
         """
         self._end_if_fatal()
+        self._send_commit()
         try:
             rows, seconds = self._membership.batch_rows, self._membership.batch_ms / 1000
             messages = self._consumer.consume(rows, seconds)
@@ -134,24 +137,33 @@ class KafkaSource:
     def commit(self, batch: Batch) -> None:
         """Say that everything before the batch's next offsets is safe; does not wait for an answer.
 
-        A broker that hangs would hang us too. The answer comes while we read on; requests keep
-        their order, and the client does not give a partition away before it has it. The offset to
-        read again from after a restart rides along as the commit's metadata.
+        A broker that hangs would hang us too. The answer comes while we read on, and the client
+        does not give a partition away before it has it. The offset to read again from after a
+        restart rides along as the commit's metadata.
         """
-        offsets = [
-            TopicPartition(
-                topic, number, offset, str(batch.refill_offsets.get((topic, number), offset))
-            )
-            for (topic, number), offset in batch.next_offsets.items()
-            if (known := self._assigned.get((topic, number))) is not None
-            and offset > known.judge_from
-        ]
-        if not offsets:
+        for (topic, number), offset in batch.next_offsets.items():
+            known = self._assigned.get((topic, number))
+            if known is not None and offset > known.judge_from:
+                refill = str(batch.refill_offsets.get((topic, number), offset))
+                self._to_commit[(topic, number)] = TopicPartition(topic, number, offset, refill)
+        self._send_commit()
+
+    def _send_commit(self, *, at_once: bool = False) -> None:
+        """Send what is to be committed, one request at a time.
+
+        Of two, the client may repeat the first one after the second: the group would go back.
+        at_once: it is the last chance.
+        """
+        if not self._to_commit or (self._is_committing and not at_once):
             return
+        offsets = list(self._to_commit.values())
+        self._to_commit.clear()
         try:
             self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as problem:
             _say_uncommitted(problem.args[0])
+        else:
+            self._is_committing = True
 
     def hold_while(self, write: Callable[[], None], stop: threading.Event) -> bool:
         """Do `write` until it succeeds, the partitions waiting meanwhile; False: stopped first.
@@ -182,6 +194,7 @@ class KafkaSource:
         From a broker that does not answer we go without leave: after the session's timeout it gives
         the partitions to others.
         """
+        self._send_commit(at_once=True)
         # A daemon, since the client waits for that broker as long as it takes.
         leaving = threading.Thread(target=self._consumer.close, name="leaving", daemon=True)
         leaving.start()
@@ -234,6 +247,7 @@ class KafkaSource:
 
     def _note_commit(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
         """Take the answer to a commit; one that failed is made good by the next."""
+        self._is_committing = False
         if error is not None:
             _say_uncommitted(error)
             return
@@ -284,11 +298,13 @@ class KafkaSource:
 
     def _revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._settle()
+        self._send_commit(at_once=True)
         self._drop(consumer, partitions)
 
     def _drop(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for one in partitions:
             self._assigned.pop((one.topic, one.partition), None)
+            self._to_commit.pop((one.topic, one.partition), None)
         consumer.incremental_unassign(partitions)
 
     def _read_statistics(self, document: str) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
 from consumer.batch import Batch, Partition
 from consumer.dead_letters import DeadLetters
@@ -165,3 +168,35 @@ def test_a_refused_record_arrives_on_the_dead_letter_topic_with_its_origin(
     assert letter.value == b"{"
     member.source.close()
     reader.source.close()
+
+
+class Unanswered:
+    """The client of a source, whose commits are written down and not answered."""
+
+    def __init__(self, client: Consumer) -> None:
+        self._client = client
+        self.commits: list[list[int]] = []  # the offsets of each
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def commit(self, *, offsets: list[TopicPartition], asynchronous: bool) -> None:
+        assert asynchronous
+        self.commits.append([one.offset for one in offsets])
+
+
+def test_a_commit_waits_for_the_answer_to_the_one_before(broker: dict[str, str]) -> None:
+    publish(broker, "patient", *readings(0, 5, 10))
+    member = Member(broker, "patient", "patient")
+    (batch,) = (one for one in member.read(3) if len(one))
+    (partition,) = batch.next_offsets
+    client = member.source._consumer = Unanswered(member.source._consumer)  # type: ignore[assignment]
+
+    for offset in (1, 2, 3):
+        member.source.commit(replace(batch, next_offsets={partition: offset}))
+    assert client.commits == [[1]]
+    member.source._note_commit(None, [])
+    member.source.next_batch()
+
+    assert client.commits == [[1], [3]]
+    member.source.close()
