@@ -1,14 +1,18 @@
 """Tables of PostgreSQL that are a table for each day, so that giving up a day is dropping a table.
 
-Days are made when the first row of theirs comes, however late it is. Rows from before 2020 or after
-2100, which only a broken clock gives, share the tables `…_before` and `…_after`.
+Days are made when the first row of theirs comes. Rows of days that have been given up, which are
+very late or have the date of a broken clock, share the table `…_before` until they are given up in
+their turn, and those from after 2100 the table `…_after`: a fleet of such clocks would make a table
+for each of thousands of days, and every query locks all tables.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import re
 import threading
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, MetaData, Table, text
 
@@ -16,14 +20,24 @@ from fleetpulse.stores.rollups import DAY_MS
 from fleetpulse.stores.sql_database import Database
 from fleetpulse.stores.sql_retention import delete_in_chunks
 
-_FIRST = dt.date(2020, 1, 1).toordinal()
 _LAST = dt.date(2099, 12, 31).toordinal()
 _EPOCH = dt.date(1970, 1, 1).toordinal()
 
+_AT_ONCE = 50  # days made in one transaction: it holds some locks for each
+
 _CHILDREN = text(
-    "SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid"
+    "SELECT child.relname, pg_get_expr(child.relpartbound, child.oid)"
+    " FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid"
     " WHERE inhparent = CAST(:parent AS regclass)"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """The days of one table that have tables, as ordinals, and the first day that may have one."""
+
+    begins: int
+    days: frozenset[int]
 
 
 class Days:
@@ -32,41 +46,47 @@ class Days:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._known: dict[str, frozenset[int]] = {}
+        self._known: dict[str, _Made] = {}
 
     def make(self, table: Table, moments: Iterable[int]) -> None:
-        """See to it that each of these moments has its day's table."""
+        """See to it that each of these moments has its day's table, if it is to have one."""
         wanted = {_EPOCH + moment // DAY_MS for moment in moments}
-        wanted = {day for day in wanted if _FIRST <= day <= _LAST}
-        if not wanted <= self._known.get(table.name, frozenset()):
-            self._make_missing(table, wanted)
-
-    def forget(self) -> None:
-        """Look again: another process has dropped a day."""
-        with self._lock:
-            self._known = {}
+        while missing := self._missing(table, wanted):
+            self._make(table, missing[:_AT_ONCE])
 
     def drop_before(self, table: Table, day: int) -> None:
         """Drop the tables of the days before the one that begins at this moment."""
-        first = _EPOCH + day // DAY_MS
-        with self._database.reads() as connection:
-            old = sorted(at for at in _days(connection, table) if at < first)
-        for each in old:
-            # One by one: whoever asks waits for as short as can be.
-            with self._database.writes() as connection:
-                self._database.take_turns(connection, "days")
-                connection.execute(text(f"DROP TABLE IF EXISTS {_name(table, each)}"))
-        self.forget()
+        first = min(_EPOCH + day // DAY_MS, _LAST + 1)
         delete_in_chunks(self._database, _before(table), day)
+        with self._database.writes() as connection:
+            self._database.take_turns(connection, "days")
+            made = _made(connection, table)
+            for old in sorted(at for at in made.days if at < first):
+                connection.execute(text(f"DROP TABLE {_name(table, old)}"))
+            if made.begins < first:
+                _begin_at(connection, table, first)
+            self._keep(table, _made(connection, table))
 
-    def _make_missing(self, table: Table, wanted: set[int]) -> None:
+    def _missing(self, table: Table, wanted: set[int]) -> list[int]:
+        """The days that still need a table, oldest first."""
+        if table.name not in self._known:
+            with self._database.reads() as connection:
+                self._keep(table, _made(connection, table))
+        made = self._known[table.name]
+        return sorted(day for day in wanted - made.days if made.begins <= day <= _LAST)
+
+    def _make(self, table: Table, days: list[int]) -> None:
         with self._database.writes() as connection:
             self._database.take_turns(connection, "days")  # one makes them, the others wait
-            there = _days(connection, table)
-            for day in sorted(wanted - there):
-                _make(connection, table, day)
+            there = _made(connection, table)
+            for day in days:
+                if day not in there.days and day >= there.begins:
+                    _make(connection, table, day)
+        self._keep(table, _Made(there.begins, there.days | set(days)))
+
+    def _keep(self, table: Table, made: _Made) -> None:
         with self._lock:
-            self._known = {**self._known, table.name: frozenset(there | wanted)}
+            self._known = {**self._known, table.name: made}
 
 
 def _make(connection: Connection, table: Table, day: int) -> None:
@@ -81,11 +101,27 @@ def _make(connection: Connection, table: Table, day: int) -> None:
     )
 
 
-def _days(connection: Connection, table: Table) -> set[int]:
-    """The days that have a table, as ordinals."""
-    names = connection.scalars(_CHILDREN, {"parent": table.name})
-    suffixes = [name.removeprefix(f"{table.name}_") for name in names]
-    return {dt.date.fromisoformat(each).toordinal() for each in suffixes if each.isdigit()}
+def _begin_at(connection: Connection, table: Table, day: int) -> None:
+    """Have all rows of before this day in one table; no other has any."""
+    before, end = _before(table).name, (day - _EPOCH) * DAY_MS
+    connection.execute(text(f"ALTER TABLE {table.name} DETACH PARTITION {before}"))
+    connection.execute(
+        text(
+            f"ALTER TABLE {table.name} ATTACH PARTITION {before}"
+            f" FOR VALUES FROM (MINVALUE) TO ({end})"
+        )
+    )
+
+
+def _made(connection: Connection, table: Table) -> _Made:
+    """What the database has now."""
+    bounds = {
+        name.removeprefix(f"{table.name}_"): bound
+        for name, bound in connection.execute(_CHILDREN, {"parent": table.name})
+    }
+    (end,) = re.findall(r"TO \('?(\d+)'?\)", bounds["before"])
+    days = (dt.date.fromisoformat(each).toordinal() for each in bounds if each.isdigit())
+    return _Made(begins=_EPOCH + int(end) // DAY_MS, days=frozenset(days))
 
 
 def _name(table: Table, day: int) -> str:

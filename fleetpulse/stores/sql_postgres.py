@@ -44,8 +44,6 @@ _LIMITS = {
 }
 CONNECTIONS = 5  # kept open by a process; up to three times as many while they are needed
 
-NO_PARTITION = psycopg.errors.CheckViolation.sqlstate
-
 # Why a store asks for time, by SQLSTATE or its class:
 # https://www.postgresql.org/docs/15/errcodes-appendix.html
 _BUSY: dict[str, str] = {
@@ -59,7 +57,6 @@ _BUSY: dict[str, str] = {
     "57P02": "the server is restarting",
     "57P03": "the server is starting or stopping",
     "25P03": "a transaction took too long",
-    "23514": "a day that is written to has just been dropped",
 }
 # A server that refuses a connection says why in words only, so this is all that can be told.
 _UNREACHABLE = (
@@ -173,8 +170,6 @@ class PostgresDatabase(Database):
         state = getattr(error, "sqlstate", None)
         if state is None or state.startswith(_CONNECTION_FAILED):
             return StoreAway(_UNREACHABLE.format(name=self.name))
-        if state == NO_PARTITION:
-            self._days.forget()
         for code in (state, state[:2]):
             if code in _BUSY:
                 return self.busy(_BUSY[code])
