@@ -11,8 +11,8 @@ from typing import Any, Protocol
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from fleetpulse import wire
-from fleetpulse.errors import BrokerError, SettingsError
-from fleetpulse.kafka import client_config, producer
+from fleetpulse.errors import BrokerAway, BrokerError, SettingsError
+from fleetpulse.kafka import Topics, client_config, producer
 from fleetpulse.schemas import Headers
 from fleetpulse.settings import KafkaSettings
 
@@ -48,13 +48,14 @@ class KafkaPublisher:
     """Kafka, by one producer for all requests, made when the first one comes."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        self._settings = settings
+        self._settings, self._topics = settings, Topics(settings)
         self._lock = threading.Lock()
         self._config: dict[str, Any] = {}
         self._producer: Producer | None = None
 
     def publish(self, records: Sequence[Record]) -> None:
         client, acks = self._client(), _Acks(len(records))
+        self._topics.ready(self._config, {record.topic for record in records})
         try:
             for record in records:
                 client.produce(record.topic, record.value, record.key, on_delivery=acks.take)
@@ -119,9 +120,11 @@ class _Acks:
         while self._missing and time.monotonic() < until:
             client.poll(_POLL_S)
         if self._missing:
-            raise BrokerError(f"Kafka did not acknowledge the readings within {ACK_WITHIN_S:g} s.")
+            raise BrokerAway(f"Kafka did not acknowledge the readings within {ACK_WITHIN_S:g} s.")
         if self._failure is not None:
-            raise BrokerError(f"Kafka did not take the readings ({self._failure.name()}).")
+            # The client's own errors are negative: the broker has not said anything.
+            kind = BrokerAway if self._failure.code() < 0 else BrokerError
+            raise kind(f"Kafka did not take the readings ({self._failure.name()}).")
 
 
 def _config_of(settings: KafkaSettings) -> dict[str, Any]:

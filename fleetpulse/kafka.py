@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +23,7 @@ DEAD_LETTER_TOPIC = "fleetpulse.dead-letters"
 EMBEDDED_CLUSTER = "mockCluster"  # how its cluster id begins
 HOUR_MS = 3_600_000
 ANSWER_S = 10.0
+COMPLAIN_AGAIN_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -106,16 +108,17 @@ class Heard:
 
 
 class Complaints:
-    """An error_cb that logs what a client complains of: the same thing once in a row."""
+    """An error_cb that logs what a client complains of: each kind of trouble once a minute."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._config = config
-        self._last = ""
+        self._said_at: dict[int, float] = {}  # by the error's code
 
     def __call__(self, error: KafkaError) -> None:
-        if error.str() != self._last:
-            self._last = error.str()
-            said = trouble(error, self._config) if is_locked_out(error) else self._last
+        now, code = time.monotonic(), error.code()
+        if now - self._said_at.get(code, -COMPLAIN_AGAIN_S) >= COMPLAIN_AGAIN_S:
+            self._said_at[code] = now
+            said = trouble(error, self._config) if is_locked_out(error) else error.str()
             log.warning("broker says", extra={"problem": said})
 
 
@@ -124,14 +127,46 @@ def is_locked_out(error: KafkaError) -> bool:
     return error.code() in _LOCKED_OUT
 
 
+class TopicRefused(BrokerError):
+    """A topic is missing, and the broker does not let us make it."""
+
+
+class Topics:
+    """Topics made before the first record goes there, each once.
+
+    Where that is refused it is logged, and whoever publishes goes on: the broker may make it then.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._ready: frozenset[str] = frozenset()
+
+    def ready(self, config: dict[str, Any], names: Iterable[str]) -> None:
+        """See to it that these exist. Raises BrokerError when Kafka does not answer."""
+        missing = set(names) - self._ready
+        if not missing:
+            return
+        try:
+            ensure_topics(
+                config,
+                missing,
+                partitions=self._settings.partitions,
+                log_hours=self._settings.log_hours,
+            )
+        except TopicRefused as problem:
+            log.warning("topic not made", extra={"problem": str(problem)})
+        self._ready |= missing
+
+
 def ensure_topics(
     config: dict[str, Any], names: Iterable[str], *, partitions: int, log_hours: int
 ) -> None:
     """Make the topics that are missing, replicated as the brokers do by default.
 
     Existing ones stay as they are. The embedded broker makes topics by itself. Raises BrokerAway
-    when Kafka does not answer, and BrokerError when it refuses us, or when a topic is missing and
-    this account may not make it; then the message says with what command somebody else can.
+    when Kafka does not answer, BrokerError when it refuses us, and TopicRefused when a topic is
+    missing and cannot be made; if the account may not, the message says with what command somebody
+    else can.
     """
     heard = Heard()
     # Ended here: one that the garbage collector ends in a thread of its own library takes the
@@ -176,12 +211,12 @@ def _judge(
         return
     servers = config["bootstrap.servers"]
     if error.code() in _NOT_ALLOWED:
-        raise BrokerError(
+        raise TopicRefused(
             f"There is no topic {name} at {servers}, and this account may not make it; whoever may"
             f" can do so with: kafka-topics.sh --bootstrap-server {servers} --create --topic {name}"
             f" --partitions {partitions} --config retention.ms={log_hours * HOUR_MS}"
         ) from problem
-    raise BrokerError(f"Topic {name} cannot be made at {servers}: {error.str()}.") from problem
+    raise TopicRefused(f"Topic {name} cannot be made at {servers}: {error.str()}.") from problem
 
 
 def embedded_address(data: Path) -> str:

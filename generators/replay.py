@@ -140,8 +140,10 @@ def _publish(
             recording, speed=arguments.speed, keeps_times=keeps_times, now_ms=clock.now_ms()
         )
         paced_readings = paced(readings, speed=arguments.speed, clock=clock, stop=stop)
+        config, topics = kafka.client_config(settings), kafka.Topics(settings)
         for reading in progress.track(paced_readings, recording.rows, description="Replaying"):
             topic = settings.topic or f"telemetry.{reading.kind}"
+            topics.ready(config, [topic])
             value = headers.before(topic) + wire.encode(reading)
             outlet.publish(topic, key=reading.device_id, value=value, stop=stop)
         outlet.finish(STOP_S if stop.is_set() else FINISH_S)

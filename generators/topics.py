@@ -12,8 +12,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import KafkaException
-
 from fleetpulse import kafka
 from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.errors import BrokerError, SettingsError
@@ -87,10 +85,10 @@ class Preparation:
             self._make()
         except SettingsError:  # the embedded broker is not running now
             return False
-        except BrokerError as problem:
-            if not _said_by_the_broker(problem):
-                return False  # the publisher tells that it is away
+        except kafka.TopicRefused as problem:
             log.warning("topic not made", extra={"topic": self._topic, "problem": str(problem)})
+        except BrokerError:
+            return False  # the publisher tells that it is away
         return True
 
     def _found_header(self) -> bytes:
@@ -108,12 +106,3 @@ class Preparation:
             log.warning(
                 "readings wait in the spool", extra={"topic": self._topic, "problem": sentence}
             )
-
-
-def _said_by_the_broker(problem: BrokerError) -> bool:
-    """Whether the broker refused, rather than did not answer: librdkafka's own codes are negative.
-
-    https://docs.confluent.io/platform/current/clients/confluent-kafka-python/html/#kafkaerror
-    """
-    cause = problem.__cause__
-    return isinstance(cause, KafkaException) and cause.args[0].code() > 0

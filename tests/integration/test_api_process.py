@@ -144,7 +144,7 @@ def test_without_a_broker_it_answers_all_else_and_goes_on_when_there_is_one(
 
     with address_left(tmp_path / BROKER_FILE, "127.0.0.1:1"):
         status, problem = api.ask("/api/v1/readings", [READING], key)
-    assert (status, problem["type"]) == (503, "urn:fleetpulse:broker-failed")
+    assert (status, problem["type"]) == (503, "urn:fleetpulse:broker-away")
 
 
 def test_a_revoked_key_is_refused_by_a_process_that_knew_it(

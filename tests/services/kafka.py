@@ -84,10 +84,12 @@ class Door:
 class Kafka:
     """One broker, its data in `folder`. It can be killed and started again on the same data.
 
-    secured: there is a second listener, behind a `door`.
+    secured: there is a second listener, behind a `door`. more_properties: of the broker.
     """
 
-    def __init__(self, folder: Path, jars: Path, *, secured: bool = False) -> None:
+    def __init__(
+        self, folder: Path, jars: Path, *, secured: bool = False, more_properties: str = ""
+    ) -> None:
         self._folder = folder
         self._jars = jars
         self._process: subprocess.Popen[bytes] | None = None
@@ -112,7 +114,7 @@ class Kafka:
             )
             users = _scram_users(door)
             self._door = door
-        self._properties.write_text(properties)
+        self._properties.write_text(properties + more_properties)
         place = ("-t", str(uuid.uuid4()), "-c", self._properties)
         self._run_to_end("kafka.tools.StorageTool", "format", *place, *users)
 
@@ -260,18 +262,21 @@ def _filter_of(rule: AclBinding) -> AclBindingFilter:
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A running broker; tests that stop it use `kafka.down()` or start it again."""
-    yield from _running(tmp_path_factory.mktemp("kafka"), secured=False)
+    yield from started(tmp_path_factory.mktemp("kafka"))
 
 
 @pytest.fixture(scope="session")
 def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A running broker with a door."""
-    yield from _running(tmp_path_factory.mktemp("secured-kafka"), secured=True)
+    yield from started(tmp_path_factory.mktemp("secured-kafka"), secured=True)
 
 
-def _running(folder: Path, *, secured: bool) -> Iterator[Kafka]:
+def started(folder: Path, *, secured: bool = False, more_properties: str = "") -> Iterator[Kafka]:
+    """A running broker, for a fixture; without one its tests are skipped."""
     try:
-        broker = Kafka(folder, jars("kafka", *JARS), secured=secured)
+        broker = Kafka(
+            folder, jars("kafka", *JARS), secured=secured, more_properties=more_properties
+        )
         broker.start()
     except Unavailable as problem:
         without(f"Kafka ({problem})", how=JAVA)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, KafkaError
 
 from fleetpulse import kafka
 from fleetpulse.address import BROKER_FILE
 from fleetpulse.errors import BrokerError, SettingsError
 from fleetpulse.kafka import (
+    Complaints,
     EmbeddedBroker,
     client_config,
     embedded_address,
@@ -113,3 +114,20 @@ def test_a_producer_doubles_nothing_and_waits_for_all_replicas(
 def test_a_producer_with_impossible_settings_is_refused() -> None:
     with pytest.raises(BrokerError, match="refuses these settings"):
         producer({"no.such.setting": 1})
+
+
+def test_a_client_that_complains_all_the_time_is_heard_once_a_minute(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(kafka.time, "monotonic", lambda: now[0])
+    complaints = Complaints({"bootstrap.servers": "broker:9092"})
+    refused, down = KafkaError(KafkaError._TRANSPORT), KafkaError(KafkaError._ALL_BROKERS_DOWN)
+
+    for error in (refused, down, refused, down):
+        complaints(error)
+    assert len(caplog.messages) == 2
+    now[0] += 60
+    complaints(refused)
+
+    assert len(caplog.messages) == 3

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
 
 from fleetpulse.clock import ManualClock
-from fleetpulse.errors import BrokerError, SettingsError
+from fleetpulse.errors import BrokerAway, BrokerError, SettingsError
+from fleetpulse.kafka import TopicRefused
 from generators.topics import AGAIN_S, Preparation
 
 HEADER = b"\x00\x00\x00\x00\x07"
@@ -28,12 +28,6 @@ class Answers:
         if isinstance(answer, Exception):
             raise answer
         return answer
-
-
-def broker_error(code: int, said: str = "refused") -> BrokerError:
-    error = BrokerError(said)
-    error.__cause__ = KafkaException(KafkaError(code))
-    return error
 
 
 def prepared(
@@ -56,8 +50,7 @@ def test_without_a_registry_records_go_as_they_are_once_the_topic_is_made() -> N
 
 
 def test_a_broker_that_is_away_is_tried_again_in_silence(caplog: pytest.LogCaptureFixture) -> None:
-    away = broker_error(KafkaError._ALL_BROKERS_DOWN)
-    locked_out = broker_error(KafkaError._AUTHENTICATION)
+    away, locked_out = BrokerAway("It does not answer."), BrokerError("It refuses the password.")
     moved = SettingsError("No broker")
 
     preparation, took_s = prepared(Answers(away, locked_out, moved, None))
@@ -70,7 +63,7 @@ def test_a_broker_that_is_away_is_tried_again_in_silence(caplog: pytest.LogCaptu
 def test_an_account_that_may_not_make_topics_publishes_all_the_same(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    refused = broker_error(KafkaError.TOPIC_AUTHORIZATION_FAILED, "may not make it")
+    refused = TopicRefused("This account may not make it.")
 
     preparation, took_s = prepared(Answers(refused))
 
