@@ -120,7 +120,7 @@ def test_a_client_that_complains_all_the_time_is_heard_once_a_minute(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr(kafka.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("fleetpulse.kafka.time.monotonic", lambda: now[0])
     complaints = Complaints({"bootstrap.servers": "broker:9092"})
     refused, down = KafkaError(KafkaError._TRANSPORT), KafkaError(KafkaError._ALL_BROKERS_DOWN)
 
