@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -76,9 +74,9 @@ def _details(data: Path) -> dict[str, str]:
         store.close()
 
 
-@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL], ids=["hangs", "is gone"])
+@pytest.mark.parametrize("trouble", [Kafka.frozen, Kafka.down], ids=["hangs", "is gone"])
 def test_a_consumer_stops_in_time_though_its_broker(
-    tmp_path: Path, kafka: Kafka, how: signal.Signals
+    tmp_path: Path, kafka: Kafka, trouble: Callable[[Kafka], AbstractContextManager[None]]
 ) -> None:
     topic = kafka.topic()
     own = {"KAFKA_BROKER_SETTINGS": kafka.bootstrap_servers, "FLEETPULSE_TOPICS": topic}
@@ -87,15 +85,9 @@ def test_a_consumer_stops_in_time_though_its_broker(
         until(lambda: _details(tmp_path).get("consumer") == "")
         with _publishing(client, topic):
             until(lambda: _stored(tmp_path) > 1_000)
-            broker = kafka.process_id
-            assert broker is not None
-            os.kill(broker, how)
-            try:
+
+            with trouble(kafka):
                 assert stopped(process) == 0
-            finally:
-                os.kill(broker, signal.SIGCONT)
-                if how is signal.SIGKILL:
-                    kafka.restart()
 
 
 @contextmanager

@@ -7,11 +7,8 @@ The jars (41 MB) are fetched once; SQLite's native library is among them.
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import boto3
@@ -23,22 +20,23 @@ from fleetpulse.settings import AwsKeys, Secret
 from tests.services.maven import JAVA, jars
 from tests.services.missing import Unavailable, without
 from tests.services.ports import free_ports
+from tests.services.server import Server
 
 JARS = ("software.amazon.dynamodb:DynamoDBLocal:3.1.0",)
 MAIN = "software.amazon.dynamodb.services.local.main.ServerRunner"
-START_S = 60.0
 REGION = "eu-west-1"
 # The local server takes any key of letters and digits, and checks nothing.
 KEYS = AwsKeys("local", Secret("local"))
 
 
-class DynamoDBLocal:
+class DynamoDBLocal(Server):
     """One server. Its data are in memory, or with `lasting` in `folder` across a kill: slower."""
 
+    name = "DynamoDB Local"
+
     def __init__(self, folder: Path, jars: Path, *, lasting: bool = False) -> None:
+        super().__init__(folder)
         self._folder, self._jars, self._lasting = folder, jars, lasting
-        self._process: subprocess.Popen[bytes] | None = None
-        self._output = folder / "output.txt"
         (self.port,) = free_ports(1)
         self.endpoint = f"http://127.0.0.1:{self.port}"
         # Each session parses botocore's description of the service anew: one is enough.
@@ -47,53 +45,6 @@ class DynamoDBLocal:
             aws_secret_access_key=KEYS.secret.get_secret_value(),
             region_name=REGION,
         )
-
-    def __enter__(self) -> DynamoDBLocal:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.kill()
-
-    @property
-    def process_id(self) -> int | None:
-        """Of the running server; None: it is down."""
-        return None if self._process is None else self._process.pid
-
-    def start(self) -> None:
-        """Start the server on the data it has, and wait until it answers."""
-        if self._process is not None:
-            return
-        with self._output.open("ab") as output:
-            self._process = subprocess.Popen(
-                self._command(),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,  # a Ctrl-C is for the tests, not for the server
-            )
-        self._wait_until_it_answers()
-
-    def kill(self) -> None:
-        """End the server as `kill -9` does."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    @contextlib.contextmanager
-    def down(self) -> Iterator[None]:
-        """Kill it for the length of a block; it is up again afterwards, whatever happens."""
-        self.kill()
-        try:
-            yield
-        finally:
-            self.start()
 
     def url(self, prefix: str, *, layout: str = "reading", endpoint: str | None = None) -> str:
         """The address of a store on this server, or on a proxy before it."""
@@ -121,20 +72,13 @@ class DynamoDBLocal:
         served = ("-sharedDb", "-port", str(self.port), "-disableTelemetry")
         return ["java", *options, "-cp", f"{self._jars}/*", MAIN, *where, *served]
 
-    def _wait_until_it_answers(self) -> None:
-        assert self._process is not None
-        until = time.monotonic() + START_S
+    def _answers(self) -> bool:
         with contextlib.closing(self.client()) as client:
-            while time.monotonic() < until and self._process.poll() is None:
-                with contextlib.suppress(BotoCoreError, ClientError):
-                    client.list_tables()
-                    return
-                time.sleep(0.1)
-        self.kill()
-        raise Unavailable(f"DynamoDB Local does not start; it said:\n{self._last_words()}")
-
-    def _last_words(self) -> str:
-        return self._output.read_text(errors="replace")[-2000:]
+            try:
+                client.list_tables()
+            except (BotoCoreError, ClientError):
+                return False
+        return True
 
 
 @pytest.fixture(scope="session")

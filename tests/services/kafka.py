@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import pytest
 from confluent_kafka import KafkaException
@@ -27,9 +25,9 @@ from tests.services.certificates import Authority
 from tests.services.maven import JAVA, jars
 from tests.services.missing import Unavailable, without
 from tests.services.ports import free_ports
+from tests.services.server import Server
 
 JARS = ("org.apache.kafka:kafka_2.13:4.1.1", "org.slf4j:slf4j-simple:1.7.36")
-START_S = 60.0
 
 PROPERTIES = """\
 process.roles=broker,controller
@@ -81,20 +79,20 @@ class Door:
     password: str = "pa55-of-the-fleet"
 
 
-class Kafka:
+class Kafka(Server):
     """One broker, its data in `folder`. It can be killed and started again on the same data.
 
     secured: there is a second listener, behind a `door`. more_properties: of the broker.
     """
 
+    name = "Kafka"
+
     def __init__(
         self, folder: Path, jars: Path, *, secured: bool = False, more_properties: str = ""
     ) -> None:
-        self._folder = folder
+        super().__init__(folder)
         self._jars = jars
-        self._process: subprocess.Popen[bytes] | None = None
         self._properties = folder / "server.properties"
-        self._output = folder / "output.txt"
         port, controller_port, secured_port = free_ports(3)
         self.bootstrap_servers = f"127.0.0.1:{port}"
         more_listeners = f",SASL_SSL://127.0.0.1:{secured_port}" if secured else ""
@@ -117,65 +115,6 @@ class Kafka:
         self._properties.write_text(properties + more_properties)
         place = ("-t", str(uuid.uuid4()), "-c", self._properties)
         self._run_to_end("kafka.tools.StorageTool", "format", *place, *users)
-
-    def __enter__(self) -> Kafka:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.kill()
-
-    @property
-    def process_id(self) -> int | None:
-        """Of the running broker; None: it is down."""
-        return None if self._process is None else self._process.pid
-
-    def start(self) -> None:
-        """Start the broker on the data it has, and wait until it answers."""
-        if self._process is not None:
-            return
-        with self._output.open("ab") as output:
-            self._process = subprocess.Popen(
-                self._java("kafka.Kafka", self._properties),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,  # a Ctrl-C is for the tests, not for the broker
-            )
-        self._wait_until_it_answers()
-
-    def kill(self) -> None:
-        """End the broker as `kill -9` does."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def stop(self) -> None:
-        """End the broker as an orderly shutdown does."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(timeout=START_S)
-            self._process = None
-
-    def restart(self) -> None:
-        """Kill it and start it again on the same data and ports."""
-        self.kill()
-        self.start()
-
-    @contextlib.contextmanager
-    def down(self) -> Iterator[None]:
-        """Kill it for the length of a block; it is up again afterwards, whatever happens."""
-        self.kill()
-        try:
-            yield
-        finally:
-            self.start()
 
     @property
     def door(self) -> Door:
@@ -215,16 +154,19 @@ class Kafka:
                 made.result(timeout=30)
         return name
 
-    def _wait_until_it_answers(self) -> None:
-        assert self._process is not None
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
-        until = time.monotonic() + START_S
-        while time.monotonic() < until and self._process.poll() is None:
-            with contextlib.suppress(KafkaException):
-                if admin.list_topics(timeout=1).brokers:
-                    return
-        self.kill()
-        raise Unavailable(f"Kafka does not start; it said:\n{self._last_words()}")
+    def _command(self) -> list[str]:
+        return self._java("kafka.Kafka", self._properties)
+
+    def _answers(self) -> bool:
+        config: dict[str, str | int | float | bool] = {
+            "bootstrap.servers": self.bootstrap_servers,
+            "log_level": 0,
+        }
+        with AdminClient(config) as admin:
+            try:
+                return bool(admin.list_topics(timeout=1).brokers)
+            except KafkaException:
+                return False
 
     def _run_to_end(self, *command: str | Path) -> None:
         done = subprocess.run(self._java(*command), capture_output=True, check=False)
@@ -235,9 +177,6 @@ class Kafka:
         options = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC")
         logging = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
         return ["java", *options, logging, "-cp", f"{self._jars}/*", *map(str, command)]
-
-    def _last_words(self) -> str:
-        return self._output.read_text(errors="replace")[-2000:]
 
 
 def _scram_users(door: Door) -> list[str]:

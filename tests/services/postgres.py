@@ -13,11 +13,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import psycopg
@@ -25,11 +23,11 @@ import pytest
 
 from tests.services.missing import Unavailable, without
 from tests.services.ports import free_ports
+from tests.services.server import Server
 
 VERSION = 15
 PROGRAMS = Path(f"/usr/lib/postgresql/{VERSION}/bin")
 HOW = f"apt-get install postgresql-{VERSION}"
-START_S = 30.0
 USER, PASSWORD = "fleetpulse", "not very secret"
 
 CONFIGURATION = """\
@@ -43,70 +41,28 @@ max_wal_size = 2GB
 """
 
 
-class Postgres:
+class Postgres(Server):
     """One server, its data in `folder`. It can be killed and started again on the same data."""
 
+    name = "PostgreSQL"
+    start_s = 30.0
+    stop_signal = signal.SIGINT  # fast: it waits for no client
+    is_stubborn = True  # of a killed one, some processes may still be there
+
     def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         self._data = folder / "data"
-        self._output = folder / "output.txt"
-        self._process: subprocess.Popen[bytes] | None = None
         (self.port,) = free_ports(1)
         self._account = _account(folder)
         self._make(folder)
 
-    def __enter__(self) -> Postgres:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
-
-    @property
-    def process_id(self) -> int | None:
-        """Of the running server; None: it is down."""
-        return None if self._process is None else self._process.pid
 
     def url(self, database: str, *, password: str = PASSWORD) -> str:
         """The address of a database as FLEETPULSE_STORE has it."""
         place = f"127.0.0.1:{self.port}/{database}"
         return f"postgresql+psycopg://{USER}:{password.replace(' ', '%20')}@{place}"
-
-    def start(self) -> None:
-        """Start the server on the data it has, and wait until it answers."""
-        if self._process is None:
-            until = time.monotonic() + START_S
-            while not self._starts(until):  # of a killed one, some processes may still be there
-                if time.monotonic() > until:
-                    words = self._output.read_text(errors="replace")[-2000:]
-                    raise Unavailable(f"PostgreSQL does not start; it said:\n{words}")
-                time.sleep(0.1)
-
-    def kill(self) -> None:
-        """End the server as `kill -9` does."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> None:
-        """End the server as an orderly, fast shutdown does."""
-        self._end(signal.SIGINT)
-
-    def restart(self) -> None:
-        """Kill it and start it again on the same data and port."""
-        self.kill()
-        self.start()
-
-    @contextlib.contextmanager
-    def down(self) -> Iterator[None]:
-        """Kill it for the length of a block; it is up again afterwards, whatever happens."""
-        self.kill()
-        try:
-            yield
-        finally:
-            self.start()
 
     def connect(self, database: str = "postgres") -> psycopg.Connection[Any]:
         """A connection of a superuser, in no transaction."""
@@ -164,31 +120,18 @@ class Postgres:
         with (self._data / "postgresql.conf").open("a") as file:
             file.write(CONFIGURATION.format(port=self.port))
 
-    def _starts(self, until: float) -> bool:
-        with self._output.open("ab") as output:
-            process = subprocess.Popen(
-                [PROGRAMS / "postgres", "-D", self._data],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd=self._data,
-                start_new_session=True,  # a Ctrl-C is for the tests, not for the server
-                **self._account,
-            )
-        while process.poll() is None and time.monotonic() < until:
-            with contextlib.suppress(psycopg.OperationalError), self.connect():
-                self._process = process
-                return True
-            time.sleep(0.05)
-        process.kill()
-        process.wait()
-        return False
+    def _command(self) -> list[str | Path]:
+        return [PROGRAMS / "postgres", "-D", self._data]
 
-    def _end(self, how: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(how)
-            self._process.wait(timeout=START_S)
-            self._process = None
+    def _how(self) -> dict[str, Any]:
+        return {"cwd": self._data, **self._account}
+
+    def _answers(self) -> bool:
+        try:
+            self.connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
 
 def _account(folder: Path) -> dict[str, Any]:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import subprocess
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,12 +24,12 @@ from fleetpulse.settings import AwsKeys, Secret
 from tests.services.maven import JAVA, jars
 from tests.services.missing import Unavailable, without
 from tests.services.ports import free_ports
+from tests.services.server import Server
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 JARS = ("org.gaul:s3proxy:3.1.0",)
-START_S = 60.0
 KEYS = AwsKeys("fleet", Secret("the-secret-of-fleet"))
 WRONG_KEYS = AwsKeys("fleet", Secret("another-secret"))
 STRANGER = AwsKeys("stranger", Secret("the-secret-of-fleet"))
@@ -58,14 +56,15 @@ LOGGING = """\
 """
 
 
-class S3:
+class S3(Server):
     """One server, its objects below `folder`. It can be killed and started again on the same."""
 
+    name = "S3Proxy"
+
     def __init__(self, folder: Path, jars: Path) -> None:
-        self._folder, self._jars = folder, jars
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__(folder)
+        self._jars = jars
         self._properties, self._logging = folder / "s3.properties", folder / "logback.xml"
-        self._output = folder / "output.txt"
         self.objects = folder / "objects"
         self.objects.mkdir()
         (self.port,) = free_ports(1)
@@ -79,48 +78,6 @@ class S3:
                 folder=self.objects,
             )
         )
-
-    def __enter__(self) -> S3:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.kill()
-
-    def start(self) -> None:
-        """Start the server on the objects that it has, and wait until it answers."""
-        if self._process is not None:
-            return
-        with self._output.open("ab") as output:
-            self._process = subprocess.Popen(
-                self._java(),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,  # a Ctrl-C is for the tests, not for the server
-            )
-        self._wait_until_it_answers()
-
-    def kill(self) -> None:
-        """End the server as `kill -9` does."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    @contextlib.contextmanager
-    def down(self) -> Iterator[None]:
-        """Kill it for the length of a block; it is up again afterwards, whatever happens."""
-        self.kill()
-        try:
-            yield
-        finally:
-            self.start()
 
     def bucket(self) -> str:
         """Make a bucket of a new name."""
@@ -140,25 +97,18 @@ class S3:
             config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
         )
 
-    def _java(self) -> list[str]:
+    def _command(self) -> list[str]:
         options = ("-Xms32m", "-Xmx192m", "-XX:+UseSerialGC")
         logging = f"-Dlogback.configurationFile={self._logging}"
         program = ("org.gaul.s3proxy.Main", "--properties", str(self._properties))
         return ["java", *options, logging, "-cp", f"{self._jars}/*", *program]
 
-    def _wait_until_it_answers(self) -> None:
-        assert self._process is not None
-        until = time.monotonic() + START_S
-        while time.monotonic() < until and self._process.poll() is None:
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            time.sleep(0.1)
-        self.kill()
-        raise Unavailable(f"S3Proxy does not start; it said:\n{self._last_words()}")
-
-    def _last_words(self) -> str:
-        return self._output.read_text(errors="replace")[-2000:]
+    def _answers(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
 
 
 class SlowWay:
