@@ -28,6 +28,7 @@ class Budget(Enum):
     REQUESTS = auto()
     INGEST = auto()
     LOGIN = auto()
+    REFUSED = auto()  # keys that open nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Flask, render_template
 from flask_restx import Api
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 import fleetpulse
 from api import errors, parts, security
@@ -81,6 +82,11 @@ def create_app(
             retention=retention,
         ),
     )
+    if door.proxies:
+        # Who asks, for the limits; nothing else that a proxy adds is believed.
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=door.proxies, x_proto=0, x_host=0
+        )
     security.guard(app, door)
     errors.handle_errors(app)
     # Before the API: Flask-RESTX claims "/" too, and the first one to ask for it has it.

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 from flask import g, request
 from werkzeug.exceptions import Forbidden
 
-from api.door import Door
+from api.access import Budget
+from api.door import Door, Limits
 from api.parts import now_ms, store
 from fleetpulse import keys
 from fleetpulse.keys import Purpose
 from fleetpulse.stores.protocols import ApiKey, Scope
 
 COOKIE = "fleetpulse_session"
+MOST_FAMILIAR = 20_000  # keys; some MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +46,39 @@ def caller() -> Caller:
     return found
 
 
-def known_caller(door: Door) -> Caller | None:
-    """Who asks, if that is known: by a key, by this being the same machine, or by a session.
+class Callers:
+    """Tells who asks, by a key, by this being the same machine, or by a session.
 
     A wrong key is not forgiven on the same machine either: whoever sends one means to use it.
+    Somebody who guesses keys costs the store a question each, so from an address that has sent too
+    many wrong ones only keys are looked for that have opened something before.
     """
-    text = key_text()
-    if text is not None:
-        return _with_key(text, Purpose.KEY)
-    if door.trusts(request.headers):
-        return Caller(None)
-    cookie = request.cookies.get(COOKIE)
-    return _with_key(cookie, Purpose.SESSION) if cookie else None
+
+    def __init__(self, door: Door, limits: Limits) -> None:
+        self._door, self._limits = door, limits
+        self._familiar: set[bytes] = set()
+
+    def known(self) -> Caller | None:
+        """Who asks, if that is known. Raises TooManyRequests."""
+        text = key_text()
+        if text is not None:
+            return self._with_key(text, Purpose.KEY)
+        if self._door.trusts(request.headers):
+            return Caller(None)
+        cookie = request.cookies.get(COOKIE)
+        return self._with_key(cookie, Purpose.SESSION) if cookie else None
+
+    def _with_key(self, text: str, purpose: Purpose) -> Caller | None:
+        name = sha256(text.encode()).digest()
+        if name not in self._familiar:
+            self._limits.check(Budget.REFUSED, address())
+        key = keys.find(store().keys, text, purpose, now_ms=now_ms())
+        if key is None:
+            self._limits.take(Budget.REFUSED, address())
+            return None
+        if len(self._familiar) < MOST_FAMILIAR:
+            self._familiar.add(name)
+        return Caller(key)
 
 
 def key_text() -> str | None:
@@ -77,8 +101,3 @@ def only_device(asked: str | None = None) -> str | None:
     if own is not None and asked not in (None, own):
         raise Forbidden(f"This key is for the device {own!r} only.")
     return own or asked
-
-
-def _with_key(text: str, purpose: Purpose) -> Caller | None:
-    key = keys.find(store().keys, text, purpose, now_ms=now_ms())
-    return Caller(key) if key else None

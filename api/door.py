@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from math import ceil
 from time import time
+from typing import NoReturn
 
 from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage
@@ -28,9 +29,12 @@ class Door:
 
     host: str = "127.0.0.1"
     allowed_hosts: frozenset[str] = frozenset()
+    is_keyless: bool = True  # for who asks from this machine
+    proxies: int = 0  # before this server, which tell whom they ask for
     rate_limit: str | None = None
     ingest_limit: str | None = None
     login_limit: str | None = None
+    refused_limit: str | None = None
 
     @property
     def is_local(self) -> bool:
@@ -50,7 +54,8 @@ class Door:
     def trusts(self, headers: Headers) -> bool:
         """Whether a request needs no key: from this machine, to this machine, by no proxy."""
         is_forwarded = any(name in headers for name in FORWARDING)
-        return self.is_local and is_own_host(headers.get("Host", "")) and not is_forwarded
+        is_here = self.is_local and is_own_host(headers.get("Host", ""))
+        return self.is_keyless and is_here and not is_forwarded
 
 
 def door_of(settings: ApiSettings) -> Door:
@@ -60,12 +65,17 @@ def door_of(settings: ApiSettings) -> Door:
         ("FLEETPULSE_INGEST_LIMIT", settings.ingest_limit),
     ):
         _check_limit(name, limit)
+    allowed_hosts = names_in(settings.allowed_hosts)
     return Door(
         host=settings.host,
-        allowed_hosts=names_in(settings.allowed_hosts),
+        allowed_hosts=allowed_hosts,
+        # A name of its own, or a proxy: then not everything that comes from here is from here.
+        is_keyless=settings.keyless == "on" and not allowed_hosts and not settings.trusted_proxies,
+        proxies=settings.trusted_proxies,
         rate_limit=settings.rate_limit,
         ingest_limit=settings.ingest_limit,
         login_limit="10/minute",
+        refused_limit="60/minute",
     )
 
 
@@ -84,17 +94,25 @@ class Limits:
             Budget.REQUESTS: _items(door.rate_limit),
             Budget.INGEST: _items(door.ingest_limit),
             Budget.LOGIN: _items(door.login_limit),
+            Budget.REFUSED: _items(door.refused_limit),
         }
 
     def take(self, budget: Budget, who: str) -> None:
         """Count one request. Raises TooManyRequests when it is one too many."""
         for item in self._items[budget]:
             if not self._counts.hit(item, budget.name, who):
-                reset_at = self._counts.get_window_stats(item, budget.name, who).reset_time
-                wait_s = max(1, ceil(reset_at - time()))
-                raise TooManyRequests(
-                    f"More than {item}: try again in {wait_s} s.", retry_after=wait_s
-                )
+                self._refuse(item, budget, who)
+
+    def check(self, budget: Budget, who: str) -> None:
+        """Raises TooManyRequests when one more would be too many; counts nothing."""
+        for item in self._items[budget]:
+            if not self._counts.test(item, budget.name, who):
+                self._refuse(item, budget, who)
+
+    def _refuse(self, item: RateLimitItem, budget: Budget, who: str) -> NoReturn:
+        reset_at = self._counts.get_window_stats(item, budget.name, who).reset_time
+        wait_s = max(1, ceil(reset_at - time()))
+        raise TooManyRequests(f"More than {item}: try again in {wait_s} s.", retry_after=wait_s)
 
 
 def _items(limit: str | None) -> Collection[RateLimitItem]:

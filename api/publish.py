@@ -17,6 +17,8 @@ from fleetpulse.schemas import Headers
 from fleetpulse.settings import KafkaSettings
 
 ACK_WITHIN_S = 8.0
+WAIT_AT_ONCE = 8  # requests; the other threads of the server are for those who read
+WAIT_FOR_TURN_S = 1.0
 _POLL_S = 0.1
 _LIMITS = {
     # librdkafka gives up before we do: what we say has failed is on its way no more.
@@ -49,11 +51,20 @@ class KafkaPublisher:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings, self._topics = settings, Topics(settings)
+        self._turns = threading.BoundedSemaphore(WAIT_AT_ONCE)
         self._lock = threading.Lock()
         self._config: dict[str, Any] = {}
         self._producer: Producer | None = None
 
     def publish(self, records: Sequence[Record]) -> None:
+        if not self._turns.acquire(timeout=WAIT_FOR_TURN_S):
+            raise BrokerAway(f"{WAIT_AT_ONCE} requests wait for Kafka already.")
+        try:
+            self._publish(records)
+        finally:
+            self._turns.release()
+
+    def _publish(self, records: Sequence[Record]) -> None:
         client, acks = self._client(), _Acks(len(records))
         self._topics.ready(self._config, {record.topic for record in records})
         try:

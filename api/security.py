@@ -13,7 +13,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized, UnsupportedMediaType
 
 from api.access import OPEN, Bound, Budget, Need, need_of
-from api.callers import Caller, address, key_text, known_caller
+from api.callers import Caller, Callers, address, key_text
 from api.door import Door, Limits
 from fleetpulse.web_guard import is_own_origin, is_own_site
 
@@ -34,6 +34,7 @@ _NOWHERE = Need(scope=None, bound=Bound.ALL)
 def guard(app: Flask, door: Door) -> None:
     """Let in who may, refuse everybody else, and add the security headers to every answer."""
     limits = Limits(door)
+    callers = Callers(door, limits)
 
     @app.before_request
     def admit() -> Response | None:
@@ -44,7 +45,7 @@ def guard(app: Flask, door: Door) -> None:
         if need.scope is None and need is not _NOWHERE:
             limits.take(need.budget, address())
             return None
-        return _admit_caller(door, limits, need)
+        return _admit_caller(callers, limits, need)
 
     @app.after_request
     def add_headers(answer: Response) -> Response:
@@ -84,8 +85,8 @@ def _check_write(need: Need) -> None:
         raise UnsupportedMediaType("Send JSON, with Content-Type: application/json.")
 
 
-def _admit_caller(door: Door, limits: Limits, need: Need) -> Response | None:
-    caller = known_caller(door)
+def _admit_caller(callers: Callers, limits: Limits, need: Need) -> Response | None:
+    caller = callers.known()
     if caller is None:
         limits.take(Budget.REQUESTS, address())
         return _turn_away(need)

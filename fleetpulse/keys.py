@@ -62,7 +62,7 @@ def make_key(
 ) -> tuple[ApiKey, str]:
     """A new key, and its text, which nobody can tell afterwards.
 
-    parent: the key that a session was opened with; the session ends with it. Raises ValueError,
+    parent: the key or link that a session was opened with. Raises ValueError,
     with a sentence, for scopes that do not go together.
     """
     wanted = sorted(set(scopes))
@@ -84,7 +84,8 @@ def make_key(
 def session_of(key: ApiKey, *, now_ms: int) -> tuple[ApiKey, str]:
     """A session that may what `key` may, for 30 days or until the key expires.
 
-    The session of a link has no parent: a link has ended when its session begins.
+    It ends with the key. A link has ended when its session begins, so that one ends when somebody
+    ends the link once more.
     """
     until = now_ms + SESSION_MS
     is_link = purpose_of(key) is Purpose.LINK
@@ -97,7 +98,7 @@ def session_of(key: ApiKey, *, now_ms: int) -> tuple[ApiKey, str]:
         device_id=key.device_id,
         expires_at=until,
         purpose=Purpose.SESSION,
-        parent=None if is_link else key,
+        parent=key,
     )
 
 
@@ -112,6 +113,12 @@ def find(keys: KeyStore, text: str, purpose: Purpose, *, now_ms: int) -> ApiKey 
     if key is None or not is_right or purpose_of(key) is not purpose:
         return None
     return key if in_force(key, now_ms) and _parent_in_force(keys, key, now_ms) else None
+
+
+def end(keys: KeyStore, key_id: str, now_ms: int) -> list[str]:
+    """End a key or a link, and the sessions that it opened; the ids of those that this ended."""
+    opened = [key.key_id for key in keys.all() if key.key_id.partition(".")[2] == key_id]
+    return [each for each in (key_id, *opened) if keys.revoke(each, now_ms)]
 
 
 def in_force(key: ApiKey, now_ms: int) -> bool:
@@ -150,7 +157,7 @@ def _parts(text: str) -> tuple[str, str]:
 
 def _parent_in_force(keys: KeyStore, key: ApiKey, now_ms: int) -> bool:
     _, has_parent, parent_id = key.key_id.partition(".")
-    if not has_parent:
+    if not has_parent or parent_id.startswith(Purpose.LINK):
         return True
     parent = keys.get(parent_id)
     return parent is not None and in_force(parent, now_ms)

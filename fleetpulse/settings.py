@@ -341,6 +341,18 @@ class ApiSettings(KafkaSettings, StoreSettings, ModelSettings):
         "FLEETPULSE_ALLOWED_HOSTS",
         "Names, with commas, that the API answers to besides its own address and loopback ones.",
     )
+    keyless: Literal["on", "off"] = setting(
+        "on",
+        "FLEETPULSE_KEYLESS",
+        "Whether programs and browsers on this machine need no key while the API listens on"
+        " loopback. Off as soon as FLEETPULSE_ALLOWED_HOSTS or FLEETPULSE_TRUSTED_PROXIES is set.",
+    )
+    trusted_proxies: Annotated[int, Meta(ge=0, le=10)] = setting(
+        0,
+        "FLEETPULSE_TRUSTED_PROXIES",
+        "How many proxies are before the API, each of which adds to X-Forwarded-For: requests are"
+        " counted by the address that they tell.",
+    )
     rate_limit: str = setting(
         "600/minute",
         "FLEETPULSE_RATE_LIMIT",

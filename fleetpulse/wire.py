@@ -17,7 +17,9 @@ import msgspec
 from fleetpulse.errors import DecodeError
 from fleetpulse.telemetry import CHANNEL_NAMES, Reading
 
-MAX_BYTES = 1_000_000  # Kafka's default message.max.bytes: a larger value was never a reading
+# Kafka's clients send records up to 1,000,000 bytes by default (message.max.bytes), key and headers
+# included: whatever is larger was never a reading.
+MAX_BYTES = 900_000
 # https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/
 HEADER_BYTES = 5
 IDENTIFIER_PATTERN = "^[A-Za-z0-9._-]{1,64}$"

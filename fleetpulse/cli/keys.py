@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from fleetpulse.address import API_FILE, running_address
 from fleetpulse.clock import SystemClock
 from fleetpulse.errors import FleetpulseError, SettingsError
-from fleetpulse.keys import LINK_MS, Purpose, in_force, make_key, purpose_of
+from fleetpulse.keys import LINK_MS, Purpose, end, in_force, make_key, purpose_of
 from fleetpulse.settings import ApiSettings, load
 from fleetpulse.stores import open_store
 from fleetpulse.stores.protocols import ApiKey, KeyStore, Scope
@@ -65,9 +65,10 @@ def list_keys(keys: KeyStore, options: argparse.Namespace, _: ApiSettings) -> in
 
 
 def revoke(keys: KeyStore, options: argparse.Namespace, _: ApiSettings) -> int:
-    """End a key, and with it the sessions that were opened with it."""
-    if keys.revoke(options.key_id, SystemClock().now_ms()):
-        sys.stdout.write(f"{options.key_id} opens nothing any more.\n")
+    """End a key or a link, and with it the sessions that were opened with it."""
+    ended = end(keys, options.key_id, SystemClock().now_ms())
+    if ended:
+        sys.stdout.write("".join(f"{key_id} opens nothing any more.\n" for key_id in ended))
         return 0
     known = keys.get(options.key_id) is not None
     problem = "was revoked before" if known else "is no key; `fleetpulse keys list` shows them"
@@ -152,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     one.set_defaults(act=list_keys)
     one.add_argument("--all", action="store_true", help="expired and revoked ones too")
 
-    one = commands.add_parser("revoke", help="end a key, and the sessions opened with it")
+    one = commands.add_parser("revoke", help="end a key or a link, and the sessions opened with it")
     one.set_defaults(act=revoke)
     one.add_argument("key_id", metavar="KEY_ID")
 

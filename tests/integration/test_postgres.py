@@ -11,36 +11,26 @@ from contextlib import ExitStack, closing
 from multiprocessing.synchronize import Barrier
 
 import pytest
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import event, text
 
 from fleetpulse.errors import StoreBusy, StoreError
 from fleetpulse.stores import open_store
 from fleetpulse.stores.protocols import Resolution, Scored, Store
 from fleetpulse.stores.rollups import DAY_MS
 from fleetpulse.stores.sql import SqlStore
-from fleetpulse.stores.sql_schema import FIRST, MIGRATIONS
-from fleetpulse.stores.sql_tables import REVISION, metadata
+from fleetpulse.stores.sql_tables import REVISION
 from tests.contracts.builders import (
     NOON,
-    a_change,
-    a_chat,
-    a_delivery,
     a_device,
     a_heartbeat,
-    a_key,
     a_reading,
     a_state,
     an_event,
     scored,
     told,
 )
-from tests.contracts.store import PrunedStoreContract, a_batch, everything
+from tests.contracts.store import PrunedStoreContract, a_batch
 from tests.services.postgres import PASSWORD, Postgres
-from tests.unit.stores.test_migrations import VERSION_1
 
 pytestmark = pytest.mark.integration
 processes = multiprocessing.get_context("spawn")
@@ -76,18 +66,6 @@ def assert_a_sentence(error: StoreError, name: str) -> None:
     assert PASSWORD not in "".join(traceback.format_exception(error))
 
 
-def differences(store: SqlStore) -> list[object]:
-    """What alembic would change to come from the database to the tables of today."""
-
-    def ours(name: str | None, kind: str, *_others: object) -> bool:
-        return kind != "table" or name in metadata.tables
-
-    with store.database.reads() as connection:
-        options = {"version_table": "fleetpulse_version", "include_name": ours}
-        context = MigrationContext.configure(connection, opts=options)
-        return list(compare_metadata(context, metadata))
-
-
 class TestPostgresStore(PrunedStoreContract):
     @pytest.fixture
     def store(self, postgres: Postgres, empty: str) -> Iterator[Store]:
@@ -99,9 +77,6 @@ class TestPostgresStore(PrunedStoreContract):
 
 class TestTables:
     """The tables are those that the code means."""
-
-    def test_a_new_store_has_the_tables_of_today(self, store: SqlStore) -> None:
-        assert differences(store) == []
 
     def test_every_text_is_ordered_by_its_bytes(self, postgres: Postgres, name: str) -> None:
         other = postgres.run(
@@ -147,72 +122,6 @@ def days_of(postgres: Postgres, name: str, table: str = "readings") -> list[str]
     found = postgres.run("SELECT tablename FROM pg_tables WHERE tablename ~ '_[0-9]{8}$'", name)
     tables = [row[0].split("_") for row in found]
     return sorted(day for owner, day in tables if owner == table)
-
-
-def old_store(postgres: Postgres, name: str) -> None:
-    """Make a store of version 1 with something of everything, from before there were migrations."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    engine = create_engine(postgres.url(name))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, FIRST)
-    engine.dispose()
-    postgres.run("DROP TABLE fleetpulse_version", name)
-    postgres.run("DELETE FROM schema_version", name)
-    day = NOON // DAY_MS * DAY_MS
-    postgres.run(
-        "CREATE TABLE readings_20261122 PARTITION OF readings"
-        f" FOR VALUES FROM ({day}) TO ({day + DAY_MS})",
-        name,
-    )
-    for line in VERSION_1.splitlines():
-        if line.startswith("INSERT"):
-            # SQLite has no truth values; the only one is that a chat is active.
-            is_chat = line.startswith('INSERT INTO "chats"')
-            postgres.run(line.replace(",1);", ",true);") if is_chat else line, name)
-
-
-class TestMigrations:
-    """A store of the first version becomes one of this version in place."""
-
-    def test_a_store_of_version_1_keeps_all_that_it_has_and_does_what_is_new(
-        self, postgres: Postgres
-    ) -> None:
-        with postgres.database() as old, postgres.database() as new:
-            old_store(postgres, old)
-            with (
-                closing(SqlStore(postgres.url(old))) as migrated,
-                closing(SqlStore(postgres.url(new))) as fresh,
-            ):
-                fresh.save(a_batch())
-                migrated.check()
-
-                assert everything(migrated, "pi-1", "pc-1") == everything(fresh, "pi-1", "pc-1")
-                assert migrated.chats.active() == [a_chat()]
-                assert migrated.rules.of("pi-1") == [a_change(limit=70.0)]
-                assert migrated.deliveries.due("telegram:", NOON) == [a_delivery()]
-                migrated.keys.put(a_key())
-                migrated.roll(Resolution.MINUTE, [("pi-1", NOON)])
-                (minute,) = migrated.readings.rollups("pi-1", Resolution.MINUTE)
-                assert minute.count == 1
-
-    def test_it_has_the_tables_of_today(self, postgres: Postgres) -> None:
-        with postgres.database() as old:
-            old_store(postgres, old)
-
-            with closing(SqlStore(postgres.url(old))) as migrated:
-                assert differences(migrated) == []
-
-    def test_a_migration_that_fails_leaves_the_old_store(self, postgres: Postgres) -> None:
-        with postgres.database() as old:
-            old_store(postgres, old)
-            postgres.run("CREATE TABLE api_keys (mine TEXT)", old)
-
-            with pytest.raises(StoreError, match="already exists"):
-                SqlStore(postgres.url(old))
-
-            assert postgres.run("SELECT version FROM schema_version", old) == [(1,)]
 
 
 class TestDays:

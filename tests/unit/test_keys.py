@@ -7,7 +7,7 @@ import hmac
 import pytest
 
 from fleetpulse.clock import ManualClock
-from fleetpulse.keys import Purpose, find, make_key, may, session_of
+from fleetpulse.keys import Purpose, end, find, make_key, may, session_of
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import ApiKey, KeyStore, Scope
 
@@ -211,3 +211,20 @@ def test_a_session_outlives_the_link_that_opened_it(kept: KeyStore) -> None:
     kept.revoke(link.key_id, NOW)
 
     assert find(kept, text, Purpose.SESSION, now_ms=NOW + DAY_MS) == session
+
+
+@pytest.mark.parametrize("purpose", [Purpose.KEY, Purpose.LINK])
+def test_whoever_ends_a_key_or_a_link_ends_the_sessions_that_it_opened(
+    kept: KeyStore, purpose: Purpose
+) -> None:
+    opener, _ = a_key(kept, purpose=purpose)
+    session, text = session_of(opener, now_ms=NOW)
+    other, other_text = session_of(a_key(kept, purpose=purpose)[0], now_ms=NOW)
+    for each in (session, other):
+        kept.put(each)
+    kept.revoke(opener.key_id, NOW)  # as a link is once it was used
+
+    assert end(kept, opener.key_id, NOW) == [session.key_id]
+
+    assert find(kept, text, Purpose.SESSION, now_ms=NOW) is None
+    assert find(kept, other_text, Purpose.SESSION, now_ms=NOW) == other
