@@ -71,6 +71,7 @@ class Minutes:
         self, device_id: str, span: Span, *, at_once: int = 100, newest_first: bool = False
     ) -> Iterator[Item]:
         """The minutes that may hold readings of this span, in time order."""
+        span = span.living(self._dynamo.now_s(), self._keep_s)
         if span.first > span.last:
             return iter(())
         first = minute_of(at_of(span.first))

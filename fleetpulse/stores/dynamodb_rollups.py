@@ -80,6 +80,8 @@ class DynamoRollups:
         at_once: int,
         newest_first: bool,
     ) -> Iterator[Rollup]:
+        # What has expired is read until DynamoDB deletes it, days later.
+        first = max(first, (self._dynamo.now_s() - self._keep_s[resolution]) * 1000)
         if first > last:
             return iter(())
         found = self._dynamo.query(

@@ -16,7 +16,7 @@ from fleetpulse.errors import StoreBusy, StoreError
 from fleetpulse.settings import Retention
 from fleetpulse.stores import open_store
 from fleetpulse.stores.dynamodb import DynamoStore
-from fleetpulse.stores.protocols import Scored, Store
+from fleetpulse.stores.protocols import Resolution, Scored, Store
 from tests.contracts.builders import (
     NOON,
     SECOND,
@@ -283,6 +283,30 @@ def test_what_has_expired_is_not_shown_though_it_is_there(
             assert store.readings.page("pi-1") == []
             assert (store.readings.count("pi-1"), store.readings.count()) == (0, 0)
             assert store.readings.rejected_since(["pi-1"], 0) == {}
+
+
+@pytest.mark.parametrize("layout", ["reading", "minute"])
+def test_what_has_expired_costs_no_request_each(
+    dynamodb: DynamoDBLocal, prefix: str, layout: str
+) -> None:
+    url, clock = dynamodb.url(prefix, layout=layout), ManualClock(NOON)
+    week = Retention(raw_days=7, minute_days=8, hour_days=9)
+    hour_ms = 3_600_000
+    with closing(DynamoStore(url, aws=KEYS, retention=week, clock=clock)) as store:
+        old = [a_reading(at=NOON - hours * hour_ms) for hours in range(100)]
+        store.save(scored(*old))
+        store.roll(Resolution.MINUTE, [("pi-1", reading.measured_at) for reading in old])
+        clock.advance(9 * 86_400)
+        asked: list[str] = []
+        store._dynamo._client.meta.events.register(
+            "before-call.dynamodb", lambda model, **_: asked.append(model.name)
+        )
+
+        assert store.readings.latest("pi-1") is None
+        assert store.readings.page("pi-1", limit=1, newest_first=True) == []
+        assert store.readings.rollups("pi-1", Resolution.MINUTE, limit=1) == []
+
+        assert len(asked) <= 5
 
 
 def test_several_processes_make_the_tables_at_once(dynamodb: DynamoDBLocal, prefix: str) -> None:
