@@ -32,7 +32,6 @@ from fleetpulse.watch import Watch
 
 READER = "telegram"
 PREFIX = "telegram:"  # of the targets that are ours
-POLL_S = 0.3
 WHENEVER = 2**62  # Unix ms: deliveries that are due at any time
 LAST_TRIES = 5  # to record, half a second apart, when we are to stop
 FIRST_MS = 60_000  # what is stored while everything starts is for the first start's chats too
@@ -94,7 +93,7 @@ class Delivering:
         """Deliver until `stop` is set; a store that fails is waited for."""
         self._stop = stop
         while not stop.is_set():
-            pause_s = POLL_S
+            pause_s = self._store.look_every_s
             try:
                 self.step()
             except StoreError as problem:

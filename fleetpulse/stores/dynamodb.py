@@ -34,6 +34,8 @@ class DynamoStore:
     address or credentials that are none, StoreError for a store that cannot be used.
     """
 
+    look_every_s = 2.0  # a bot's look is nine requests, which are billed
+
     def __init__(
         self,
         url: str,

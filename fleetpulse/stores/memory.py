@@ -35,6 +35,8 @@ from fleetpulse.stores.rows import readings_of
 class MemoryStore:
     """Everything in dictionaries, under one lock."""
 
+    look_every_s = 0.3
+
     def __init__(self) -> None:
         lock = threading.RLock()
         self._lock = lock

@@ -415,6 +415,10 @@ class Store(Protocol):
     """Everything that is kept. Safe for use from several threads and several processes."""
 
     @property
+    def look_every_s(self) -> float:
+        """How often somebody who waits for something new should look, who pays for looks counted."""
+
+    @property
     def readings(self) -> ReadingStore: ...
 
     @property

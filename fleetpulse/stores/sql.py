@@ -30,6 +30,8 @@ class SqlStore:
     Raises SettingsError for an address that is none, StoreError for a database that cannot be used.
     """
 
+    look_every_s = 0.3
+
     def __init__(self, url: str) -> None:
         self.database = _database(url)
         self._rollups = SqlRollups(self.database)
