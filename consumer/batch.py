@@ -64,6 +64,7 @@ class Batch:
     rule_probability: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     scores: Any = None  # what the predictor needs to say why
     load_mean_60s: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    stored_before: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=np.bool_))
     states: Sequence[AlertState] = ()
     events: Sequence[AlertEvent] = ()
     closed: Mapping[Resolution, Sequence[Bucket]] = field(default_factory=dict)  # to be rolled up

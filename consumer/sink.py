@@ -72,6 +72,9 @@ def rows_of(batch: Batch, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Ro
     """The given rows of a batch, as the store takes them."""
     everything = len(rows) == len(batch)
     numbers = rows.tolist()
+    before = (
+        batch.stored_before if len(batch.stored_before) else np.zeros(len(batch), dtype=np.bool_)
+    )
     place = {row: index for index, row in enumerate(numbers)} if batch.causes else {}
     return Rows(
         device_ids=batch.device_ids if everything else [batch.device_ids[row] for row in numbers],
@@ -84,4 +87,5 @@ def rows_of(batch: Batch, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Ro
         status=batch.status if everything else [batch.status[row] for row in numbers],
         causes={place[row]: causes for row, causes in batch.causes.items() if row in place},
         model_version=batch.model_version,
+        stored_before={row for row, known in enumerate(before[rows].tolist()) if known},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -178,6 +179,8 @@ class KafkaSource:
             except (StoreError, BrokerError) as problem:
                 retry_s = problem.retry_after_s if isinstance(problem, StoreBusy) else _RETRY_S
                 self._hold(problem)
+                # A failed write leaves errors that refer to their frames, which refer to the rows.
+                gc.collect()
                 self._wait(retry_s, stop)
             else:
                 self._release()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +81,7 @@ class Limits:
         self._watches: dict[tuple[int, int], _Watch] = {}  # by slot and rule column
         self._busy: NDArray[np.bool_] = np.zeros((0, len(RULES)), dtype=np.bool_)
         self._loaded: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
+        self._judged_upto: dict[int, Position] = {}  # by slot, until its readings are past that
         # Whether a device was ever seen with what a predicted rule needs: a missing
         # temperature is unknown on a machine that had one, and nothing on one that never had.
         self._applies: NDArray[np.bool_] = np.zeros((0, len(RULES)), dtype=np.bool_)
@@ -108,6 +110,7 @@ class Limits:
         self._explain(batch, outcome)
         return replace(
             batch,
+            stored_before=self._stored_before(batch, outcome.logs),
             status=[_STATUSES[code] for code in outcome.status.tolist()],
             states=tuple(outcome.states.values()),
             events=tuple(sorted(outcome.events, key=lambda event: (event.at, event.event_id))),
@@ -122,6 +125,8 @@ class Limits:
         self._busy[known] = False
         for key in [key for key in self._watches if key[0] in set(known.tolist())]:
             del self._watches[key]
+        for slot in known.tolist():
+            self._judged_upto.pop(slot, None)
 
     def _judge(self, batch: Batch, row: int, column: int, sight: Sight, outcome: _Outcome) -> None:
         """One rule against one reading: the timers always, the alert unless judged before."""
@@ -218,6 +223,24 @@ class Limits:
             nothing_known &= missing
         return np.where(unknown | nothing_known, _UNKNOWN, _OK).astype(np.int8)
 
+    def _stored_before(self, batch: Batch, logs: Sequence[str]) -> NDArray[np.bool_]:
+        """[n], what an earlier run has judged, and stored before it stored the alert's new state.
+
+        Its status then was told by the states before that, which nobody knows any more.
+        """
+        found = np.zeros(len(batch), dtype=np.bool_)
+        if not self._judged_upto:
+            return found
+        for row in range(len(batch)):
+            slot = int(batch.slots[row])
+            upto = self._judged_upto.get(slot)
+            if upto is None or logs[batch.partition_of[row]] != upto.log:
+                continue
+            found[row] = batch.offsets[row] <= upto.offset
+            if not found[row]:
+                del self._judged_upto[slot]
+        return found
+
     def _seen(
         self, slots: NDArray[np.int64], present: NDArray[np.bool_], column: int
     ) -> NDArray[np.bool_]:
@@ -246,6 +269,9 @@ class Limits:
             key = (slot_of[state.device_id], RULE_NAMES.index(state.rule))
             self._watches[key] = _Watch(state, causes=self._stored_causes(state))
             self._busy[key] = state.level is not Status.OK
+            if state.judged is not None:
+                upto = self._judged_upto.setdefault(key[0], state.judged)
+                self._judged_upto[key[0]] = max(upto, state.judged, key=attrgetter("offset"))
         self._loaded[new] = True
 
     def _stored_causes(self, state: AlertState) -> list[str]:

@@ -67,10 +67,10 @@ class DynamoStore:
         # DynamoDB has no transaction over thousands of items. Whatever can be wrong with the batch
         # shows before the first write; each step can be repeated; and the states, which are what
         # stops a consumer from making an event again, come last.
-        readings = self.readings.prepared(scored.rows)
+        save_readings = self.readings.prepared(scored.rows)
         for event in scored.events:
             alert_of([event])
-        self.readings.save(readings)
+        save_readings()
         self.devices.save(scored.new_devices)
         self.alerts.save_events(scored.events, scored.stored_at)
         self.alerts.save_states(scored.states)

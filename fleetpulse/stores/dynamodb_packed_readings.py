@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby, islice
 
@@ -48,13 +48,12 @@ class PackedReadings:
         self._mover = Mover(dynamo, self._chunks, self._minutes, Records(dynamo))
         self.rollups = rollups.page
 
-    def prepared(self, rows: Rows) -> list[Item]:
-        """The chunks of these rows, each reading once; raises ValueError for crooked columns."""
+    def prepared(self, rows: Rows) -> Callable[[], None]:
+        """What saves these rows, each reading once; raises ValueError for crooked columns."""
         found = unique(packed_rows(rows), lambda row: row[:3])
-        return self._chunks.prepared(found.values())
+        return partial(self._save, self._chunks.prepared(found.values()))
 
-    def save(self, chunks: Sequence[Item]) -> None:
-        """Keep what `prepared` gave."""
+    def _save(self, chunks: Sequence[Item]) -> None:
         self._chunks.save(chunks)
         self._mover.saw(chunks)
 

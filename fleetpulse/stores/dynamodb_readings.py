@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
 from fleetpulse.settings import Retention
-from fleetpulse.stores.dynamodb_client import Dynamo, Item
+from fleetpulse.stores.dynamodb_client import Dynamo, Item, Taken
 from fleetpulse.stores.dynamodb_rollups import DAY_S, DynamoRollups
 from fleetpulse.stores.dynamodb_tables import EXPIRES_AT, READINGS, REJECTED
 from fleetpulse.stores.dynamodb_values import (
@@ -88,17 +89,29 @@ class ReadingItems:
         self._keep_s = retention.raw_days * DAY_S
         self.rollups = rollups.page
 
-    def prepared(self, rows: Rows) -> list[Item]:
-        """The items of these rows, each key once; raises ValueError for crooked columns."""
-        items: dict[tuple[str, int, int], Item] = {}
-        for place, known in fields_of(rows):
-            if place not in items:
+    def prepared(self, rows: Rows) -> Callable[[], None]:
+        """What saves these rows, each key once; raises ValueError for crooked columns."""
+        new: dict[tuple[str, int, int], Item] = {}
+        stored_before: dict[tuple[str, int, int], Item] = {}
+        for row, (place, known) in enumerate(fields_of(rows)):
+            if place not in new and place not in stored_before:
+                items = stored_before if row in rows.stored_before else new
                 items[place] = self._item(*place, known)
-        return list(items.values())
+        return partial(self._save, new.values(), stored_before.values())
 
-    def save(self, items: Sequence[Item]) -> None:
-        """Keep what `prepared` gave."""
-        self._dynamo.put_all(self._table, items)
+    def _save(self, new: Collection[Item], stored_before: Collection[Item]) -> None:
+        self._dynamo.put_all(self._table, new)
+        self._dynamo.each(self._put_if_absent, stored_before)
+
+    def _put_if_absent(self, item: Item) -> None:
+        # One by one, since a batch of writes knows no conditions; there are few after a restart.
+        with suppress(Taken):
+            self._dynamo.call(
+                "put_item",
+                TableName=self._table,
+                Item=item,
+                ConditionExpression="attribute_not_exists(device)",
+            )
 
     def settle(self) -> None:
         """Finish what may wait until everything else is saved: here nothing."""

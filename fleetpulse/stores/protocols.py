@@ -6,7 +6,7 @@ Lists come back in a stated order, and pages continue after a key, never by coun
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -31,6 +31,7 @@ class Rows:
     status: Sequence[Status]
     causes: Mapping[int, Sequence[str]]  # by row; only warnings have causes
     model_version: str | None
+    stored_before: Set[int] = frozenset()  # rows that stay as they are if they are stored, surely
 
     def __len__(self) -> int:
         return len(self.device_ids)
@@ -416,7 +417,7 @@ class Store(Protocol):
 
     @property
     def look_every_s(self) -> float:
-        """How often somebody who waits for something new should look, who pays for looks counted."""
+        """How often to look for something new; some stores bill each look."""
 
     @property
     def readings(self) -> ReadingStore: ...

@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -283,6 +284,21 @@ def test_what_has_expired_is_not_shown_though_it_is_there(
             assert store.readings.page("pi-1") == []
             assert (store.readings.count("pi-1"), store.readings.count()) == (0, 0)
             assert store.readings.rejected_since(["pi-1"], 0) == {}
+
+
+@pytest.mark.parametrize("layout", ["reading", "minute"])
+def test_a_reading_that_was_surely_stored_before_stays_as_it_is(
+    dynamodb: DynamoDBLocal, prefix: str, layout: str
+) -> None:
+    """After a kill in the middle of a save its status is told by a later state of the alert."""
+    with closing(a_store(dynamodb, prefix, layout)) as store:
+        first, second = a_reading(status=Status.SOON), a_reading(at=NOON + 1)
+        store.save(scored(first))
+        again = scored(a_reading(status=Status.STRESSED), second)
+
+        store.save(replace(again, rows=replace(again.rows, stored_before={0, 1})))
+
+        assert store.readings.page("pi-1") == [first, second]
 
 
 @pytest.mark.parametrize("layout", ["reading", "minute"])

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetpulse import wire
-from fleetpulse.alerts import AlertEvent
+from fleetpulse.alerts import AlertEvent, Status
 from fleetpulse.stores.memory import MemoryStore
-from fleetpulse.stores.protocols import StoredReading
+from fleetpulse.stores.protocols import Scored, StoredReading
 from fleetpulse.telemetry import Reading
 from tests.unit.consumer.builders import Killed, Log, a_reading, consume
 
@@ -114,3 +114,41 @@ def test_a_record_that_moved_an_alert_moves_nothing_when_it_is_read_again() -> N
 
     assert outcome(store) == undisturbed(values)
     assert len(outcome(store)[0]) == 3
+
+
+class LastOneStays(MemoryStore):
+    """A store without transactions, where a reading that is saved again replaces itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.status: dict[tuple[str, int], Status] = {}
+
+    def save(self, scored: Scored) -> None:
+        super().save(scored)
+        rows = scored.rows
+        for row, place in enumerate(zip(rows.device_ids, rows.measured_at, strict=True)):
+            if row in rows.stored_before:
+                self.status.setdefault(place, rows.status[row])
+            else:
+                self.status[place] = rows.status[row]
+
+
+def test_a_reading_that_is_saved_again_after_its_alert_has_moved_on_keeps_its_status() -> None:
+    heats = [(60.0, 0.0), (74.0, 60.0), (79.0, 60.0), (85.0, 60.0), (79.0, 0.0), (60.0, 0.0)]
+    values = [
+        wire.encode(a_reading(5 * place, temperature_c=temperature_c, load_pct=load_pct))
+        for place, (temperature_c, load_pct) in enumerate(heats * 4)
+    ]
+    calm, killed, log = LastOneStays(), LastOneStays(), Log(values)
+    consume(Log(values), calm, batch_rows=20)
+
+    def end_here(step: str) -> None:
+        if step == "written":
+            raise Killed
+
+    with pytest.raises(Killed):
+        consume(log, killed, batch_rows=20, reached=end_here)
+    consume(log, killed, batch_rows=20)
+
+    assert killed.status == calm.status
+    assert {Status.SOON, Status.STRESSED, Status.OK} <= set(calm.status.values())
