@@ -75,7 +75,7 @@ def report(pytestconfig: pytest.Config) -> Report:
 @pytest.fixture(scope="session")
 def fleet(size: Size) -> Fleet:
     """The readings of every row; a row that needs fewer takes the first ones."""
-    return Fleet(devices=120, ticks=size.of(750, 5_000))
+    return Fleet(devices=120, ticks=size.of(750, 3_000))
 
 
 @pytest.fixture(scope="session")
@@ -153,6 +153,25 @@ def dynamodb_scene(
         made = Scene(kafka, stores, url, ahead=AHEAD_OF_DYNAMODB[request.param])
         with contextlib.closing(made):
             yield DynamoDBScene(made, proxy.faults)
+
+
+@pytest.fixture
+def dynamodb_sample(
+    kafka: Kafka, stores: Path, dynamodb: DynamoDBLocal, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Scene]:
+    """The same with a DynamoDB store as a large fleet has it, nothing wrong with it."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "local")
+    url = dynamodb.url(f"faults{uuid.uuid4().hex[:8]}", layout="minute")
+    with contextlib.closing(Scene(kafka, stores, url)) as made:
+        yield made
+
+
+@pytest.fixture(params=["scene", "dynamodb_sample"] if is_full() else ["scene"])
+def sampled_scene(request: pytest.FixtureRequest) -> Scene:
+    """SQLite, and in the long form DynamoDB: for the faults that are not of one store."""
+    made: Scene = request.getfixturevalue(request.param)
+    return made
 
 
 @pytest.fixture(params=["scene", "postgres_scene"])

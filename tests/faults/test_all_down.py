@@ -46,8 +46,9 @@ def a_bot(url: str, sender: FakeSender, clock: ManualClock) -> Iterator[Deliveri
 
 
 def test_everything_is_down_for_an_hour_and_comes_back(
-    kafka: Kafka, scene: Scene, fleet: Fleet, undisturbed: Store, report: Report
+    kafka: Kafka, sampled_scene: Scene, fleet: Fleet, undisturbed: Store, report: Report
 ) -> None:
+    scene = sampled_scene
     spooled = HOUR_READINGS * fleet.devices
     with report.row(Fault.ALL_DOWN, scene.backend, "broker, consumer and bot, once") as row:
         sender, clock = FakeSender(), ManualClock(fleet.until_ms - OLD_MS)

@@ -21,8 +21,9 @@ BETWEEN = 5_000  # records that are committed between two kills, at least
 
 
 def test_a_broker_killed_again_and_again(
-    kafka: Kafka, scene: Scene, fleet: Fleet, undisturbed: Store, report: Report, size: Size
+    kafka: Kafka, sampled_scene: Scene, fleet: Fleet, undisturbed: Store, report: Report, size: Size
 ) -> None:
+    scene = sampled_scene
     kills = size.of(2, 5)
     with report.row(Fault.BROKER_KILLED, scene.backend, f"{kills} times under load") as row:
         member, away_s = scene.member(), []

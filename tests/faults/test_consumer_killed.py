@@ -50,7 +50,7 @@ def test_killed_again_and_again_under_load(
 def test_killed_at_each_step(
     any_scene: Scene, fleet: Fleet, undisturbed: Store, report: Report, size: Size
 ) -> None:
-    kills = size.of(1, 5)
+    kills = size.of(1, 3)
     injected = f"{kills} times at each of {', '.join(STEPS)}"
     with report.row(Fault.CONSUMER_KILLED_AT_STEP, any_scene.backend, injected) as row:
         member = any_scene.member()

@@ -30,8 +30,9 @@ SHORT_POLL_MS, TOO_SLOW_S = 10_000, 14.0
 
 
 def test_a_storm_of_members_that_join_and_leave(
-    scene: Scene, fleet: Fleet, undisturbed: Store, report: Report, size: Size
+    sampled_scene: Scene, fleet: Fleet, undisturbed: Store, report: Report, size: Size
 ) -> None:
+    scene = sampled_scene
     lasts_s, every_s = size.of(18, 120), size.of(3, 5)
     changes = lasts_s // every_s
     rate = len(fleet) // lasts_s
@@ -57,8 +58,9 @@ def test_a_storm_of_members_that_join_and_leave(
 
 
 def test_a_second_consumer_takes_half_and_is_replaced_when_killed(
-    scene: Scene, fleet: Fleet, undisturbed: Store, report: Report
+    sampled_scene: Scene, fleet: Fleet, undisturbed: Store, report: Report
 ) -> None:
+    scene = sampled_scene
     with report.row(Fault.MEMBER_JOINS, scene.backend, f"once each; {RATE:,} readings/s") as row:
         first, second = scene.member(static=False), scene.member(static=False)
         first.start()
