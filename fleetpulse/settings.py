@@ -316,7 +316,7 @@ class ConsumerSettings(KafkaSettings, StoreSettings, ModelSettings, OpsSettings)
         " back within 10 s keeps its partitions. Absent: a member is new each time.",
     )
     batch_rows: Annotated[int, Meta(ge=1, le=100_000)] = setting(
-        8_000,
+        6_000,
         "FLEETPULSE_BATCH_ROWS",
         "Most records of one batch; more are a little faster and take more memory.",
     )

@@ -30,7 +30,7 @@ from tests.faults.oracle import Verdict, dead_letters, judge
 BACKENDS = {"sqlite": "SQLite", "postgresql+psycopg": "PostgreSQL", "dynamodb": "DynamoDB"}
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
-BATCH_ROWS = 2_000  # a quarter of the default: as many batches of fewer records
+BATCH_ROWS = 2_000  # a third of the default: as many batches of fewer records
 AHEAD = 8_000  # records that the producers are before the consumers: a second or so of their work
 LOOK_S = 0.1
 ANSWER_S = 2.0
