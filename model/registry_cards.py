@@ -61,6 +61,7 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
     number: Annotated[int, Meta(ge=0)]  # grows with each promotion; 0: nobody has ever promoted
     promoted_at: str  # ISO 8601, UTC; empty for number 0
     models: dict[str, Choice]  # by rule
+    before: dict[str, str] = {}  # by rule, the version that was in use before: to go back to
 
 
 class Registry(Protocol):

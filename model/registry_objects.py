@@ -139,6 +139,7 @@ class PublishedModels:
             number=before.number + 1,
             promoted_at=datetime.now(UTC).isoformat(timespec="seconds"),
             models={**before.models, **chosen},
+            before={**before.before, **_left(before, chosen)},
         )
         for card in self.promoted(promotion).values():
             self.read(card)
@@ -233,6 +234,15 @@ class PublishedModels:
                 f"The model file {self._where(key)} is not the one that its card describes"
                 f" (another digest): {RETRAIN}."
             )
+
+
+def _left(before: Promotion, chosen: Mapping[str, Choice]) -> dict[str, str]:
+    """The versions that others take the place of."""
+    return {
+        rule: before.models[rule].version
+        for rule, choice in chosen.items()
+        if rule in before.models and before.models[rule].version != choice.version
+    }
 
 
 def _card_key(rule: str, version: str) -> str:

@@ -34,6 +34,11 @@ COMMANDS: tuple[Command, ...] = (
     Command(name="bot", help="answer and warn on Telegram", module="bot"),
     Command(name="keys", help="make, list and end keys of the API", module="fleetpulse.cli.keys"),
     Command(
+        name="models",
+        help="list, publish and promote models, and go back",
+        module="fleetpulse.cli.models",
+    ),
+    Command(
         name="score", help="predict for the readings of a CSV file", module="fleetpulse.cli.score"
     ),
     Command(name="train", help="train the models", module="fleetpulse.cli.train"),

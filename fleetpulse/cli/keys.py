@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from fleetpulse.address import API_FILE, running_address
+from fleetpulse.cli.tables import table
 from fleetpulse.clock import SystemClock
 from fleetpulse.errors import FleetpulseError, SettingsError
 from fleetpulse.keys import LINK_MS, Purpose, end, in_force, make_key, purpose_of
@@ -123,16 +124,6 @@ def row_of(key: ApiKey, now_ms: int) -> tuple[str, ...]:
         "never" if key.expires_at is None else _day(key.expires_at),
         "in force" if in_force(key, now_ms) else ended,
     )
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows under each other, each column as wide as its widest text."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-    return "".join(f"{line}\n" for line in lines)
 
 
 def _day(at_ms: int) -> str:

@@ -69,6 +69,14 @@ class RegistryContract:
         assert registry.current() == {"heat": old}
         assert registry.cards() == [old, new]
 
+    def test_a_promotion_knows_what_was_in_use_before(self, registry: ModelRegistry) -> None:
+        for version, content in (("1", CONTENT), ("2", b"another")):
+            registry.publish(a_card(version, content), content)
+
+        before = [registry.promote({"heat": version}).before for version in ("1", "2", "2", "1")]
+
+        assert before == [{}, {"heat": "1"}, {"heat": "1"}, {"heat": "2"}]
+
     def test_a_rule_that_is_not_promoted_stays_as_it_is(self, registry: ModelRegistry) -> None:
         for name in ("heat", "overload"):
             registry.publish(a_card(name=name), CONTENT)

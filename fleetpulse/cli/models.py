@@ -1,0 +1,127 @@
+"""`fleetpulse models`: which models there are, and which of them consumers use."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from fleetpulse.cli.tables import table
+from fleetpulse.errors import ModelError, SettingsError
+from fleetpulse.settings import ModelSettings, load
+from model.registry import FolderRegistry, ModelCard, ModelRegistry, Promotion, open_registry
+
+_COLUMNS = ("RULE", "VERSION", "MADE", "SIZE", "THRESHOLD", "SOURCES", "")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the words say; the exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        settings = load(ModelSettings, models=options.models)
+        with closing(open_registry(settings.models, aws=settings.aws)) as registry:
+            options.act(registry, options)
+    except SettingsError as problem:
+        sys.stderr.write(f"fleetpulse models: {problem}\n")
+        return 2
+    except ModelError as problem:
+        sys.stderr.write(f"fleetpulse models: {problem}\n")
+        return 1
+    return 0
+
+
+def list_models(registry: ModelRegistry, _: argparse.Namespace) -> None:
+    """Show every model, and which ones are in use."""
+    promotion = registry.promotion()
+    rows = [row_of(card, promotion) for card in registry.cards()]
+    sys.stdout.write(table([_COLUMNS, *rows]))
+
+
+def publish(registry: ModelRegistry, options: argparse.Namespace) -> None:
+    """Add the models that `fleetpulse train` has written to a folder."""
+    with closing(FolderRegistry(options.folder)) as made:
+        cards = made.current()
+        for card in cards.values():
+            registry.publish(card, made.read(card))
+            sys.stdout.write(f"{card.name} {card.version} is in {registry.place}.\n")
+    if options.promote:
+        _tell(registry.promote({rule: card.version for rule, card in cards.items()}), cards)
+
+
+def promote(registry: ModelRegistry, options: argparse.Namespace) -> None:
+    """Have consumers use these versions."""
+    versions = dict(options.versions)
+    _tell(registry.promote(versions), versions)
+
+
+def roll_back(registry: ModelRegistry, options: argparse.Namespace) -> None:
+    """Have consumers use what they used before."""
+    before = registry.promotion().before
+    rules = options.rules or sorted(before)
+    missing = [rule for rule in rules if rule not in before]
+    if missing or not rules:
+        raise ModelError(
+            f"Nothing was in use before for {' and '.join(missing) or 'any rule'}: name a version"
+            " with `fleetpulse models promote`."
+        )
+    _tell(registry.promote({rule: before[rule] for rule in rules}), rules)
+
+
+def row_of(card: ModelCard, promotion: Promotion) -> tuple[str, ...]:
+    """A model as a row of the list."""
+    chosen = promotion.models.get(card.name)
+    is_used = chosen is not None and chosen.version == card.version
+    was_used = promotion.before.get(card.name) == card.version
+    return (
+        card.name,
+        card.version,
+        card.made_at[:16].replace("T", " "),
+        f"{card.size_bytes / 1000:.0f} kB",
+        f"{card.threshold:.2f}",
+        ", ".join(source.name for source in card.sources),
+        "in use" if is_used else "used before" if was_used else "",
+    )
+
+
+def _tell(promotion: Promotion, rules: Mapping[str, object] | Sequence[str]) -> None:
+    for rule in rules:
+        sys.stdout.write(f"{rule} {promotion.models[rule].version} is in use.\n")
+    sys.stdout.write("Consumers take it within 30 s, without a restart.\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fleetpulse models", description=__doc__)
+    parser.add_argument(
+        "--models", metavar="ADDRESS", help="dir:FOLDER or s3://BUCKET/PREFIX (FLEETPULSE_MODELS)"
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    one = commands.add_parser("list", help="show every model, and which ones are in use")
+    one.set_defaults(act=list_models)
+
+    one = commands.add_parser("publish", help="add the models of a folder, not yet in use")
+    one.set_defaults(act=publish)
+    one.add_argument("folder", type=Path, metavar="FOLDER", help="as `fleetpulse train` writes it")
+    one.add_argument("--promote", action="store_true", help="use them at once")
+
+    one = commands.add_parser("promote", help="have consumers use these versions")
+    one.set_defaults(act=promote)
+    one.add_argument("versions", type=_version, nargs="+", metavar="RULE=VERSION")
+
+    one = commands.add_parser("rollback", help="have consumers use what they used before")
+    one.set_defaults(act=roll_back)
+    one.add_argument("rules", nargs="*", metavar="RULE", help="these only (default: all)")
+    return parser
+
+
+def _version(text: str) -> tuple[str, str]:
+    rule, separator, version = text.partition("=")
+    if not (rule and separator and version):
+        raise argparse.ArgumentTypeError(f"{text!r} must look like heat=2026-11-22.68052fba")
+    return rule, version
+
+
+if __name__ == "__main__":
+    sys.exit(main())
