@@ -74,6 +74,7 @@ class Callers:
             self._limits.check(Budget.REFUSED, address())
         key = keys.find(store().keys, text, purpose, now_ms=now_ms())
         if key is None:
+            self._familiar.discard(name)
             self._limits.take(Budget.REFUSED, address())
             return None
         if len(self._familiar) < MOST_FAMILIAR:

@@ -106,10 +106,12 @@ def _session(given: Given) -> tuple[ApiKey, str]:
     opener = _opener(given)
     if not keys.may(opener, Scope.READ):
         raise Forbidden(NO_READ)
-    if keys.purpose_of(opener) is Purpose.LINK and not store().keys.revoke(opener.key_id, now_ms()):
-        raise Unauthorized(NO_CODE)  # another browser was faster
     session, text = keys.session_of(opener, now_ms=now_ms())
+    # Kept before the link is used up: whoever ends the link meanwhile ends this session too.
     store().keys.put(session)
+    if keys.purpose_of(opener) is Purpose.LINK and not store().keys.revoke(opener.key_id, now_ms()):
+        store().keys.revoke(session.key_id, now_ms())
+        raise Unauthorized(NO_CODE)  # another browser was faster
     return session, text
 
 

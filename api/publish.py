@@ -18,7 +18,7 @@ from fleetpulse.settings import KafkaSettings
 
 ACK_WITHIN_S = 8.0
 WAIT_AT_ONCE = 8  # requests; the other threads of the server are for those who read
-WAIT_FOR_TURN_S = 1.0
+WAIT_FOR_TURN_S = 0.1  # some acknowledgements; not long enough to hold up every thread
 _POLL_S = 0.1
 _LIMITS = {
     # librdkafka gives up before we do: what we say has failed is on its way no more.

@@ -6,12 +6,15 @@ One process and one port for all three; in production the API runs alone.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
+from werkzeug.exceptions import Forbidden
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from api.__main__ import application, check
+from api.door import FORWARDING, door_of
 from api.server import serve
 from bot.simulator.app import create_bot_api, create_chat_page
 from bot.simulator.chat import LocalChat
@@ -20,6 +23,9 @@ from fleetpulse.lifetime import ToldToStop
 from fleetpulse.logs import configure
 from fleetpulse.settings import ApiSettings, BotSettings, load
 from fleetpulse.web_guard import is_loopback
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 def main(_: Sequence[str] | None = None) -> int:
@@ -42,15 +48,30 @@ def main(_: Sequence[str] | None = None) -> int:
 
 
 def web_app(settings: ApiSettings, opened: ExitStack) -> DispatcherMiddleware:
-    """API and dashboard at /, the chat page at /chat, the Bot API at /telegram."""
+    """API and dashboard at /, the chat page at /chat, the Bot API at /telegram.
+
+    The chat page knows no keys, so there is none where this machine's users need one.
+    """
     has_local_chat = load(BotSettings).token is None
-    app = application(settings, opened, chat_url="/chat" if has_local_chat else None)
+    has_page = has_local_chat and door_of(settings).is_keyless
+    app = application(settings, opened, chat_url="/chat" if has_page else None)
     if not has_local_chat:
         return DispatcherMiddleware(app)
     chat = LocalChat(settings.data / "chat")
-    return DispatcherMiddleware(
-        app, {"/chat": create_chat_page(chat), "/telegram": create_bot_api(chat)}
-    )
+    page = {"/chat": not_forwarded(create_chat_page(chat))} if has_page else {}
+    return DispatcherMiddleware(app, page | {"/telegram": not_forwarded(create_bot_api(chat))})
+
+
+def not_forwarded(app: WSGIApplication) -> WSGIApplication:
+    """The application, closed to whoever comes by a proxy: it is for this machine's users only."""
+    names = [f"HTTP_{name.upper().replace('-', '_')}" for name in FORWARDING]
+
+    def guarded(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        if any(name in environ for name in names):
+            return Forbidden("The local chat is for this machine only.")(environ, start)
+        return app(environ, start)
+
+    return guarded
 
 
 if __name__ == "__main__":

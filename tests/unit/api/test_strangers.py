@@ -71,6 +71,20 @@ def test_who_guesses_keys_is_refused_before_the_store_is_asked(store: MemoryStor
         assert status(client, familiar) == 200
 
 
+def test_a_key_that_was_right_is_a_guess_like_others_once_it_is_revoked(
+    store: MemoryStore,
+) -> None:
+    client = a_client(store, Door(host=EVERYWHERE, refused_limit="1/minute"))
+    key = a_key(store)
+    assert status(client, key) == 200
+    store.keys.revoke(key.split("_")[1], ManualClock().now_ms())
+
+    assert [status(client, key) for _ in range(3)] == [401, 429, 429]
+
+    with patch.object(store.keys, "get", side_effect=AssertionError("the store was asked")):
+        assert status(client, key) == 429
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "expected"),
     [
