@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from consumer.batch import Batch
 from consumer.csv_readings import Chunk
+from consumer.pipeline import Stage
 from consumer.roster import Roster
 from consumer.stages.late import Order
 from consumer.stages.limits import Limits
 from consumer.stages.predict import Predictor, predict
 from consumer.stages.rules import REFRESH_MS, RuleBook
-from fleetpulse.alerts import RULE_NAMES, RuleChange
+from fleetpulse.alerts import PREDICTED_RULES, RULE_NAMES, RuleChange
 from fleetpulse.clock import ManualClock
 from fleetpulse.stores.memory import MemoryStore
 
@@ -24,15 +25,31 @@ class Scoring:
     """The stages, on a fleet that is known from a file alone.
 
     kind: of devices whose rows do not say. limits: by rule, in place of the defaults; with any,
-    only these rules are in force.
+    only these rules are in force. threshold: the probability that means soon, in place of the
+    models'. predicted: shown each batch once it is predicted, before it is judged.
     """
 
-    def __init__(self, predictor: Predictor, kind: str, limits: Mapping[str, float]) -> None:
-        self._kind, self._limits = kind, limits
+    def __init__(
+        self,
+        predictor: Predictor,
+        kind: str,
+        limits: Mapping[str, float],
+        *,
+        threshold: float | None = None,
+        predicted: Callable[[Batch], None] = lambda batch: None,
+    ) -> None:
+        self._kind, self._limits, self._threshold = kind, limits, threshold
         self._roster, self._store, self._clock = Roster(), MemoryStore(), ManualClock()
-        rules = RuleBook(self._store.rules, self._roster, self._clock, lambda: predictor.thresholds)
-        self._judge = Limits(self._store.alerts, rules, predictor)
-        self._stages = (Order(self._clock), predict(predictor, rules), self._judge)
+        self.rules = RuleBook(
+            self._store.rules, self._roster, self._clock, lambda: predictor.thresholds
+        )
+        self._judge = Limits(self._store.alerts, self.rules, predictor)
+        self._stages = (
+            Order(self._clock),
+            predict(predictor, self.rules),
+            _shown(predicted),
+            self._judge,
+        )
         self._rows = 0
 
     def score(self, chunk: Chunk) -> Batch:
@@ -76,8 +93,8 @@ class Scoring:
         return slots
 
     def _set_limits(self, device_id: str) -> None:
-        """Put the limits in force for a device that is new."""
-        if not self._limits:
+        """Put the limits and the threshold in force for a device that is new."""
+        if not self._limits and self._threshold is None:
             return
         for rule in RULE_NAMES:
             self._store.rules.put(
@@ -85,7 +102,18 @@ class Scoring:
                     device_id=device_id,
                     rule=rule,
                     limit=self._limits.get(rule),
-                    enabled=rule in self._limits,
+                    enabled=not self._limits or rule in self._limits,
+                    threshold=self._threshold if rule in PREDICTED_RULES else None,
                     changed_at=self._clock.now_ms(),
                 )
             )
+
+
+def _shown(to: Callable[[Batch], None]) -> Stage:
+    """A stage that changes nothing."""
+
+    def stage(batch: Batch) -> Batch:
+        to(batch)
+        return batch
+
+    return stage

@@ -41,6 +41,11 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name="score", help="predict for the readings of a CSV file", module="fleetpulse.cli.score"
     ),
+    Command(
+        name="backtest",
+        help="hold what would have been warned of against what happened",
+        module="fleetpulse.cli.backtest",
+    ),
     Command(name="train", help="train the models", module="fleetpulse.cli.train"),
 )
 

@@ -10,21 +10,16 @@ from pathlib import Path
 from typing import TextIO
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
 from consumer.csv_answers import Answer, Answers, Told, answers_of
-from consumer.csv_readings import CHUNK_ROWS, Chunk, CsvReadings, together
+from consumer.csv_readings import CHUNK_ROWS, Chunk, together
 from consumer.scoring import Scoring
-from fleetpulse.alerts import rule_named
+from fleetpulse.cli.asked import add_options, limits_in, opened
 from fleetpulse.errors import DataError, FleetpulseError, SettingsError
 from fleetpulse.settings import ModelSettings, load
-from fleetpulse.telemetry import KINDS
 from model.predictor import load_predictor
 from model.registry import open_registry
 
-# What --limit may name: the channel of a rule that is predicted.
-RULE_OF_CHANNEL = {"temperature_c": "heat", "load_pct": "overload"}
 MOST_UNSORTED_ROWS = 400_000  # they must all be in memory at once
 
 
@@ -37,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         settings = load(ModelSettings)
-        limits = dict(_limit(text) for text in options.limit)
+        limits = limits_in(options.limit)
         registry = open_registry(settings.models, aws=settings.aws)
 
         def scoring() -> Scoring:
@@ -68,40 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", type=Path, required=True, metavar="FILE", help="the same rows, and the answers"
     )
-    parser.add_argument(
-        "--limit",
-        action="append",
-        default=[],
-        metavar="CHANNEL=LIMIT",
-        help=f"{' or '.join(RULE_OF_CHANNEL)}, such as temperature_c=70: then only what is named is"
-        " asked (default: the limits of each kind)",
-    )
-    parser.add_argument(
-        "--kind",
-        choices=KINDS,
-        default=KINDS[0],
-        help="of devices whose rows do not say (default: %(default)s)",
-    )
+    add_options(parser)
     return parser
-
-
-def _limit(text: str) -> tuple[str, float]:
-    """A rule and its limit. Raises SettingsError."""
-    channel, _, number = text.partition("=")
-    name = RULE_OF_CHANNEL.get(channel)
-    try:
-        if name is None:
-            raise ValueError
-        rule = rule_named(name, KINDS[0])
-        limit = float(number)
-    except ValueError:
-        known = " and ".join(f"{channel}=NUMBER" for channel in RULE_OF_CHANNEL)
-        raise SettingsError(f"--limit {text}: it must be one of {known}.") from None
-    if not rule.lowest <= limit <= rule.highest:
-        raise SettingsError(
-            f"--limit {text}: it must be between {rule.lowest:g} and {rule.highest:g} {rule.unit}."
-        )
-    return name, limit
 
 
 def _score_file(path: Path, output: TextIO, scoring: Callable[[], Scoring]) -> Told:
@@ -116,7 +79,7 @@ def _score_file(path: Path, output: TextIO, scoring: Callable[[], Scoring]) -> T
 
 def _streamed(path: Path, output: TextIO, scoring: Scoring) -> Told:
     told, newest = Told(), dict[str, int]()
-    with _opened(path) as (readings, advance):
+    with opened(path, "score") as (readings, advance):
         answers = Answers(output, readings.columns)
         for chunk in readings.chunks():
             for device_id, at in zip(chunk.device_ids, chunk.measured_at, strict=True):
@@ -133,7 +96,7 @@ def _streamed(path: Path, output: TextIO, scoring: Scoring) -> Told:
 def _sorted(path: Path, output: TextIO, scoring: Scoring) -> Told:
     """All rows at once in memory, scored in order of time and written in their own."""
     told = Told()
-    with _opened(path) as (readings, advance):
+    with opened(path, "score") as (readings, advance):
         answers = Answers(output, readings.columns)
         chunks: list[Chunk] = []
         for chunk in readings.chunks():
@@ -157,18 +120,6 @@ def _sorted(path: Path, output: TextIO, scoring: Scoring) -> Told:
             found[row] = answer
     answers.write(everything.rows, found)
     return told
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[CsvReadings, Callable[[], None]]]:
-    """The readings of a file, and what moves the bar on a terminal."""
-    console = Console(stderr=True)
-    with (
-        path.open("rb") as file,
-        Progress(transient=True, disable=not sys.stderr.isatty(), console=console) as bar,
-    ):
-        task = bar.add_task("score", total=path.stat().st_size)
-        yield CsvReadings(file, path), lambda: bar.update(task, completed=file.tell())
 
 
 @contextmanager
