@@ -422,8 +422,11 @@ def load(kind: type[Settings], **overrides: Any) -> Settings:
     """The settings of a process: the environment, and over it what the command line gave.
 
     overrides: by field name; None means not given. Raises SettingsError that names every wrong
-    variable at once, without its value (it may be a secret).
+    variable at once, without its value (it may be a secret), and TypeError for no field's name.
     """
+    unknown = set(overrides) - {field.name for field in dataclasses.fields(kind)}
+    if unknown:
+        raise TypeError(f"{kind.__name__} has no {' and no '.join(sorted(unknown))}")
     values, faults = _read(kind, overrides)
     _refuse(faults)
     return kind(**values)

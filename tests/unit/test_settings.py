@@ -120,3 +120,8 @@ def test_the_store_is_in_the_data_folder_unless_it_is_named(
     monkeypatch.setenv("FLEETPULSE_STORE", "memory:")
 
     assert load(ApiSettings).store_url == "memory:"
+
+
+def test_an_override_of_no_field_is_a_mistake_of_ours() -> None:
+    with pytest.raises(TypeError, match="BotSettings has no store_url"):
+        load(BotSettings, store_url="sqlite:///x")
