@@ -6,6 +6,7 @@ A session is one device without a long break, and has its own slot of a History.
 from __future__ import annotations
 
 import csv
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.errors import DataError
+from fleetpulse.stores.pages import all_devices, reading_pages
+from fleetpulse.stores.protocols import Store, StoredReading
 from fleetpulse.telemetry import CHANNEL, CHANNEL_NAMES, KINDS, Reading
 from model.features import kind_codes
 from model.history import Floats, Int64s
 
+_ROWS_A_PAGE = 5_000
+_EVER = 2**62  # Unix ms
 _PC_WORDS = ("celeron", "atom", "pentium", "athlon", "ryzen", "i3-", "i5-", "i7-", " n95", " n100")
 
 
@@ -62,6 +67,27 @@ def from_fleet(fleet: Iterable[tuple[str, str, Sequence[Reading]]]) -> Sessions:
             for reading in readings
         ]
     )
+
+
+def from_store(store: Store, *, since: int, most_rows: int, seed: int) -> Sessions:
+    """What a store holds of its devices since then (Unix ms): a session each.
+
+    most_rows: about; beyond it only some of the devices are taken, drawn with this seed.
+    """
+    devices = list(all_devices(store))
+    random.Random(seed).shuffle(devices)  # noqa: S311 - nothing secret
+    rows: list[_Row] = []
+    for device in devices:
+        if len(rows) >= most_rows:
+            break
+        for page in reading_pages(
+            store, device.device_id, since=since, until=_EVER, rows=_ROWS_A_PAGE
+        ):
+            rows += [
+                _Row((device.device_id, ""), one.measured_at, _stored_numbers(one), device.kind)
+                for one in page
+            ]
+    return _sessions(rows)
 
 
 def from_csv(path: Path) -> Sessions:
@@ -114,6 +140,11 @@ def _number(name: str, text: str | None) -> float:
 
 def _numbers_of(reading: Reading) -> list[float]:
     return [np.nan if value is None else value for _, value in reading.channels()]
+
+
+def _stored_numbers(reading: StoredReading) -> list[float]:
+    values = (getattr(reading, name) for name in CHANNEL_NAMES)
+    return [np.nan if value is None else value for value in values]
 
 
 def _sessions(rows: list[_Row]) -> Sessions:

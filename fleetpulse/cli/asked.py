@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -72,3 +73,17 @@ def opened(path: Path, what: str) -> Iterator[tuple[CsvReadings, Callable[[], No
     ):
         task = bar.add_task(what, total=path.stat().st_size)
         yield CsvReadings(file, path), lambda: bar.update(task, completed=file.tell())
+
+
+def moment(text: str) -> int:
+    """Unix ms of a moment in Unix ms or ISO 8601; UTC unless it says otherwise."""
+    if text.isascii() and text.isdigit():
+        return int(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} must be Unix milliseconds or ISO 8601, such as 2026-11-22T10:00:00Z"
+        ) from None
+    aware = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    return round(aware.timestamp() * 1000)

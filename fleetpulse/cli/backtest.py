@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -15,11 +14,12 @@ from rich.progress import Progress
 
 from consumer.backtest import Backtest, RuleReport
 from consumer.csv_readings import CHUNK_ROWS, Chunk
-from fleetpulse.cli.asked import add_options, limits_in, opened
+from fleetpulse.cli.asked import add_options, limits_in, moment, opened
 from fleetpulse.cli.tables import table
 from fleetpulse.errors import DataError, FleetpulseError, SettingsError
 from fleetpulse.settings import ConsumerSettings, load
 from fleetpulse.stores import open_store
+from fleetpulse.stores.pages import all_devices, reading_pages
 from fleetpulse.stores.protocols import Device, Store, StoredReading
 from fleetpulse.telemetry import CHANNEL_NAMES
 from model.judging import Judgement
@@ -125,26 +125,17 @@ def _of_file(path: Path) -> Iterator[Chunk]:
 def _of_store(store: Store, options: argparse.Namespace) -> Iterator[Chunk]:
     """All that is stored of each device in that time, one device after the other."""
     console = Console(stderr=True)
-    devices = list(_devices(store))
+    devices = list(all_devices(store))
     with Progress(transient=True, disable=not sys.stderr.isatty(), console=console) as bar:
         for device in bar.track(devices, description="backtest"):
-            after: tuple[int, int] | None = None
-            while page := store.readings.page(
+            for page in reading_pages(
+                store,
                 device.device_id,
                 since=options.since,
                 until=options.until,
-                after=after,
-                limit=CHUNK_ROWS,
+                rows=CHUNK_ROWS,
             ):
                 yield _chunk_of(device, page)
-                after = (page[-1].measured_at, page[-1].seq)
-
-
-def _devices(store: Store) -> Iterator[Device]:
-    after: str | None = None
-    while page := store.devices.page(after=after, limit=1000):
-        yield from page
-        after = page[-1].device_id
 
 
 def _chunk_of(device: Device, page: Sequence[StoredReading]) -> Chunk:
@@ -173,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(
             f"--{name}",
             dest="since" if name == "from" else name,
-            type=_moment,
+            type=moment,
             default=default,
             metavar="TIME",
             help=f"readings {words}: Unix ms or ISO 8601 (UTC unless it says otherwise)",
@@ -186,19 +177,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     return parser
-
-
-def _moment(text: str) -> int:
-    if text.isascii() and text.isdigit():
-        return int(text)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} must be Unix milliseconds or ISO 8601, such as 2026-11-22T10:00:00Z"
-        ) from None
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return round(aware.timestamp() * 1000)
 
 
 def _probability(text: str) -> float:

@@ -1,29 +1,34 @@
-"""`fleetpulse train`: the models, from simulated fleets and from recorded sessions."""
+"""`fleetpulse train`: the models, from simulated fleets, recordings and the fleet's history."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from fleetpulse.errors import FleetpulseError
+from fleetpulse.cli.asked import moment
+from fleetpulse.errors import DataError, FleetpulseError
+from fleetpulse.settings import ConsumerSettings, load
+from fleetpulse.stores import open_store
 from generators.simulated import training_fleet
 from model.features import FEATURES
 from model.questions import LIMITS, Questions, ask
 from model.registry import ModelCard, Source
-from model.sessions import Sessions, from_csv, from_fleet
+from model.sessions import Sessions, from_csv, from_fleet, from_store
 from model.train import Part, Progress, make, save
 
 THREADS = 2
 SECONDS = 3600  # of each simulated machine
 DEVICES = 300
 QUICK_DEVICES = 30
+MOST_ROWS = 500_000  # of the store: some 250 MB
 PAIRS_PER_DEVICE = 400  # neighbouring rows are nearly copies of each other
 # As the published question on this file is asked, so that figures can be compared.
 _RECORDED_WITHIN = {"heat": 25.0, "overload": 100.0}
@@ -49,11 +54,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         with _progress() as progress, threadpool_limits(THREADS):
             progress("read and simulate")
             sessions = [(path, from_csv(path)) for path in options.data]
+            fleet = None if options.store is None else _history(options)
             simulated = from_fleet(training_fleet(options.seed, devices, SECONDS))
             for rule in FEATURES:
                 parts = [_recorded(rule, path, found) for path, found in sessions]
+                if fleet is not None:
+                    parts.append(_own(rule, fleet, options))
                 parts.append(_simulated(rule, simulated, devices, options.seed))
-                kept = [part for part in parts if part.questions.reached.any()]
+                kept = [part for part in parts if _teaches(rule, part)]
                 made = make(rule, kept, seed=options.seed, progress=progress)
                 save(made, options.output)
                 _tell(made.card)
@@ -73,6 +81,20 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="FILE",
         help="recorded readings: CSV with device_id or board, measured_at or t_s, and channels",
+    )
+    parser.add_argument(
+        "--store",
+        nargs="?",
+        const="",
+        metavar="URL",
+        help="the fleet's own history too: of this store, or of FLEETPULSE_STORE",
+    )
+    parser.add_argument(
+        "--since",
+        type=moment,
+        default=0,
+        metavar="TIME",
+        help="of the history, what was measured from then on: Unix ms or ISO 8601",
     )
     parser.add_argument(
         "--output",
@@ -111,6 +133,32 @@ def _recorded(rule: str, path: Path, sessions: Sessions) -> Part:
     return _part(
         name, citation, licence, sessions, ask(sessions, rule, limits, _RECORDED_WITHIN[rule])
     )
+
+
+def _history(options: argparse.Namespace) -> Sessions:
+    """What the store holds of that time. Raises FleetpulseError, also when that is nothing."""
+    settings = load(ConsumerSettings, store=options.store or None)
+    store = open_store(settings.store_url, aws=settings.aws, retention=settings.retention)
+    with closing(store):
+        found = from_store(store, since=options.since, most_rows=MOST_ROWS, seed=options.seed)
+    if not len(found):
+        raise DataError("The store holds no readings of that time: name an earlier --since.")
+    return found
+
+
+def _own(rule: str, sessions: Sessions, options: argparse.Namespace) -> Part:
+    since = datetime.fromtimestamp(options.since / 1000, UTC).date()
+    citation = f"the fleet's own history since {since}" if options.since else "the fleet's history"
+    questions = _thinned(ask(sessions, rule), options.seed)
+    return _part("fleet", citation, "private", sessions, questions)
+
+
+def _teaches(rule: str, part: Part) -> bool:
+    """Whether a limit was ever reached in it; else there is nothing to learn, and it is said."""
+    teaches = bool(part.questions.reached.any())
+    if not teaches:
+        print(f"{rule}: {part.source.name} never reaches a limit, and is left out.")  # noqa: T201
+    return teaches
 
 
 def _simulated(rule: str, sessions: Sessions, devices: int, seed: int) -> Part:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +15,15 @@ from threadpoolctl import threadpool_limits
 
 from fleetpulse.cli import train as command
 from fleetpulse.errors import DataError
+from fleetpulse.stores import open_store
+from fleetpulse.telemetry import Reading
 from generators.simulated import training_fleet
 from model import train
 from model.predictor import load_predictor
 from model.questions import ask
 from model.registry import Source, open_registry
-from model.sessions import from_csv, from_fleet, machine_of
+from model.sessions import from_csv, from_fleet, from_store, machine_of
+from tests.contracts.builders import a_device, a_reading, scored
 
 HEADER = "board,session,t_s,load_pct,temperature_c\n"
 
@@ -133,3 +138,63 @@ def test_impossible_values_in_a_file_are_missing(tmp_path: Path) -> None:
 
     assert np.isnan(sessions.values[:, 0]).all()
     assert sessions.measured_at.tolist() == [0, 5000]
+
+
+def channels_of(reading: Reading) -> dict[str, Any]:
+    return {channel.name: value for channel, value in reading.channels()}
+
+
+def a_store_of(tmp_path: Path, fleet: Iterable[tuple[str, str, Sequence[Reading]]]) -> str:
+    """The address of a store with these devices' readings."""
+    url = f"sqlite:///{tmp_path}/fleet.db"
+    with closing(open_store(url)) as store:
+        for device_id, kind, readings in fleet:
+            rows = [
+                a_reading(device_id, at=one.measured_at, seq=one.seq, **channels_of(one))
+                for one in readings
+            ]
+            store.save(scored(*rows, new_devices=[a_device(device_id, kind=kind)]))
+    return url
+
+
+def test_what_a_store_holds_is_what_was_put_there(tmp_path: Path) -> None:
+    fleet = [(name, kind, list(rows)) for name, kind, rows in training_fleet(5, 3, 300)]
+    url = a_store_of(tmp_path, fleet)
+
+    with closing(open_store(url)) as store:
+        found = from_store(store, since=0, most_rows=10**6, seed=1)
+        later = from_store(store, since=int(found.measured_at.max()), most_rows=10**6, seed=1)
+        some = from_store(store, since=0, most_rows=1, seed=1)
+
+    expected = from_fleet(fleet)
+    np.testing.assert_array_equal(found.values, expected.values)
+    np.testing.assert_array_equal(found.measured_at, expected.measured_at)
+    np.testing.assert_array_equal(found.kinds, expected.kinds)
+    assert 0 < len(later) < len(found)
+    assert len(np.unique(some.groups)) == 1
+
+
+def test_a_fleet_s_own_history_is_learned_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = a_store_of(tmp_path, training_fleet(5, 6, 900))
+
+    code = command.main(["--quick", "--store", url, "--output", str(tmp_path / "models")])
+
+    assert code == 0
+    cards = open_registry(f"dir:{tmp_path}/models").current()
+    sources = {source.name: source for source in cards["heat"].sources}
+    assert set(sources) == {"fleet", "simulation"}
+    assert sources["fleet"].machines == 6
+    assert "fleet: AP" in capsys.readouterr().out
+
+
+def test_a_store_without_readings_teaches_nothing_and_it_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = a_store_of(tmp_path, [])
+
+    assert command.main(["--quick", "--store", url, "--output", str(tmp_path / "models")]) == 1
+
+    assert "holds no readings of that time" in capsys.readouterr().err
+    assert not (tmp_path / "models").exists()
