@@ -80,7 +80,7 @@ class KafkaSource:
         self._holding = False
         self._complaints = Complaints(config)
         self._to_commit: dict[Partition, TopicPartition] = {}
-        self._is_committing = False
+        self._under_way: dict[Partition, TopicPartition] = {}  # committed, and not answered yet
         self._fatal: KafkaError | None = None  # the client is of no more use
         self._settle: Callable[[], None] = lambda: None
         instance, topics = membership.instance, membership.topics
@@ -155,16 +155,13 @@ class KafkaSource:
         Of two, the client may repeat the first one after the second: the group would go back.
         at_once: it is the last chance.
         """
-        if not self._to_commit or (self._is_committing and not at_once):
+        if not self._to_commit or (self._under_way and not at_once):
             return
-        offsets = list(self._to_commit.values())
-        self._to_commit.clear()
+        self._under_way, self._to_commit = self._to_commit, {}
         try:
-            self._consumer.commit(offsets=offsets, asynchronous=True)
+            self._consumer.commit(offsets=list(self._under_way.values()), asynchronous=True)
         except KafkaException as problem:
-            _say_uncommitted(problem.args[0])
-        else:
-            self._is_committing = True
+            self._uncommitted(problem.args[0])
 
     def hold_while(self, write: Callable[[], None], stop: threading.Event) -> bool:
         """Do `write` until it succeeds, the partitions waiting meanwhile; False: stopped first.
@@ -249,15 +246,26 @@ class KafkaSource:
             )
 
     def _note_commit(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
-        """Take the answer to a commit; one that failed is made good by the next."""
-        self._is_committing = False
-        if error is not None:
-            _say_uncommitted(error)
+        """Take the answer to a commit."""
+        failed = error or next((one.error for one in offsets if one.error is not None), None)
+        if failed is not None:
+            self._uncommitted(failed)
             return
+        self._under_way = {}
         for one in offsets:
             known = self._assigned.get((one.topic, one.partition))
-            if known is not None and one.error is None:
+            if known is not None:
                 known.committed = one.offset
+
+    def _uncommitted(self, error: KafkaError) -> None:
+        """Have a commit that failed sent again, as far as the partitions are still ours.
+
+        It is also what a rebalance does to a commit under way: nothing to worry about.
+        """
+        log.info("commit failed, it comes again", extra={"problem": error.str()})
+        ours = {name: one for name, one in self._under_way.items() if name in self._assigned}
+        self._to_commit = ours | self._to_commit
+        self._under_way = {}
 
     def _note_if_fatal(self, error: KafkaError) -> None:
         if error.fatal() or error.code() == KafkaError._FATAL:
@@ -368,11 +376,6 @@ def _committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[Top
                 "cannot read the group's offsets", extra={"attempt": attempt + 1, "problem": reason}
             )
     raise BrokerError(f"The broker does not say where the group stands: {reason}")
-
-
-def _say_uncommitted(error: KafkaError) -> None:
-    """Also what a rebalance does to a commit under way: nothing to worry about."""
-    log.info("commit failed, the next repeats it", extra={"problem": error.str()})
 
 
 def _said(problem: KafkaException) -> str:

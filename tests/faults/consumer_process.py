@@ -135,6 +135,8 @@ def _commit_first() -> None:
 
     def started(self: _Flight, writer: ThreadPoolExecutor) -> None:
         sources[-1].commit(self.batch)
+        sources[-1]._send_commit(at_once=True)
+        time.sleep(COMMIT_S)
         start(self, writer)
 
     patch.object(Pipeline, "__init__", made).start()

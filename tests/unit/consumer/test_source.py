@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from consumer.batch import Batch, Partition
 from consumer.dead_letters import DeadLetters
@@ -188,7 +188,7 @@ class Unanswered:
 def test_a_commit_waits_for_the_answer_to_the_one_before(broker: dict[str, str]) -> None:
     publish(broker, "patient", *readings(0, 5, 10))
     member = Member(broker, "patient", "patient")
-    (batch,) = (one for one in member.read(3) if len(one))
+    batch = member.read(3)[-1]
     (partition,) = batch.next_offsets
     client = member.source._consumer = Unanswered(member.source._consumer)  # type: ignore[assignment]
 
@@ -199,4 +199,25 @@ def test_a_commit_waits_for_the_answer_to_the_one_before(broker: dict[str, str])
     member.source.next_batch()
 
     assert client.commits == [[1], [3]]
+    member.source.close()
+
+
+def test_a_commit_that_failed_is_sent_again_while_its_partition_is_ours(
+    broker: dict[str, str],
+) -> None:
+    publish(broker, "again", *readings(0, 5))
+    member = Member(broker, "again", "again")
+    batch = member.read(2)[-1]
+    client = Unanswered(member.source._consumer)
+    member.source._consumer = client  # type: ignore[assignment]
+    member.source.commit(batch)
+
+    member.source._note_commit(KafkaError(KafkaError.ILLEGAL_GENERATION), [])
+    member.source.next_batch()
+
+    assert client.commits == [[2], [2]]
+    member.source._assigned.clear()
+    member.source._note_commit(KafkaError(KafkaError.ILLEGAL_GENERATION), [])
+    member.source.next_batch()
+    assert client.commits == [[2], [2]]
     member.source.close()
