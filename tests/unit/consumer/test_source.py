@@ -205,8 +205,8 @@ def test_a_commit_waits_for_the_answer_to_the_one_before(broker: dict[str, str])
 def test_a_commit_that_failed_is_sent_again_while_its_partition_is_ours(
     broker: dict[str, str],
 ) -> None:
-    publish(broker, "again", *readings(0, 5))
-    member = Member(broker, "again", "again")
+    publish(broker, "refused", *readings(0, 5))
+    member = Member(broker, "refused", "refused")
     batch = member.read(2)[-1]
     client = Unanswered(member.source._consumer)
     member.source._consumer = client  # type: ignore[assignment]
