@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -105,6 +107,18 @@ class Chatting:
 def _nothing(_environ: Any, start_response: Any) -> list[bytes]:
     start_response("404 Not Found", [])
     return []
+
+
+@pytest.fixture(autouse=True)
+def _connections_end_here() -> Iterator[None]:
+    """A long poll that is cut off leaves its connection to the collector of garbage.
+
+    It complains of that, in whatever test it then runs; so it runs here.
+    """
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture
