@@ -12,7 +12,8 @@ from flask import Flask
 
 from api.app import create_app
 from api.door import door_of
-from api.publish import FramedPublisher, KafkaPublisher
+from api.publish import FramedPublisher, InTurns, KafkaPublisher
+from api.resources.health import not_ready
 from api.server import serve
 from fleetpulse.clock import SystemClock
 from fleetpulse.errors import FleetpulseError, SettingsError, StoreAway, StoreBusy
@@ -66,7 +67,8 @@ def _await_store(settings: ApiSettings) -> None:
     except (StoreAway, StoreBusy):
         health, stop = Health(), threading.Event()
         on_stop_signal(stop.set)
-        with ops_server(settings.host, settings.port, health, new_registry("api", health)):
+        metrics = new_registry("api", health)
+        with ops_server(settings.host, settings.port, health, metrics, readiness=not_ready):
             when_there(
                 lambda: opened_store(settings),
                 part="store",
@@ -84,7 +86,7 @@ def application(settings: ApiSettings, opened: ExitStack, *, chat_url: str | Non
     store = opened_store(settings)
     opened.callback(store.close)
     headers = opened.enter_context(record_headers(settings))
-    publisher = FramedPublisher(KafkaPublisher(settings), headers)
+    publisher = InTurns(FramedPublisher(KafkaPublisher(settings), headers))
     opened.callback(publisher.close)
     return create_app(
         store,

@@ -51,20 +51,11 @@ class KafkaPublisher:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings, self._topics = settings, Topics(settings)
-        self._turns = threading.BoundedSemaphore(WAIT_AT_ONCE)
         self._lock = threading.Lock()
         self._config: dict[str, Any] = {}
         self._producer: Producer | None = None
 
     def publish(self, records: Sequence[Record]) -> None:
-        if not self._turns.acquire(timeout=WAIT_FOR_TURN_S):
-            raise BrokerAway(f"{WAIT_AT_ONCE} requests wait for Kafka already.")
-        try:
-            self._publish(records)
-        finally:
-            self._turns.release()
-
-    def _publish(self, records: Sequence[Record]) -> None:
         client, acks = self._client(), _Acks(len(records))
         self._topics.ready(self._config, {record.topic for record in records})
         try:
@@ -87,6 +78,26 @@ class KafkaPublisher:
             if self._producer is None or config != self._config:
                 self._producer, self._config = producer(config, **_LIMITS), config
             return self._producer
+
+
+class InTurns:
+    """Lets a few requests at a time wait for the schema registry and the broker."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._turns = threading.BoundedSemaphore(WAIT_AT_ONCE)
+
+    def publish(self, records: Sequence[Record]) -> None:
+        """As the publisher behind it. Raises BrokerAway at once when too many wait already."""
+        if not self._turns.acquire(timeout=WAIT_FOR_TURN_S):
+            raise BrokerAway(f"{WAIT_AT_ONCE} requests wait for Kafka already.")
+        try:
+            self._publisher.publish(records)
+        finally:
+            self._turns.release()
+
+    def close(self) -> None:
+        self._publisher.close()
 
 
 class FramedPublisher:

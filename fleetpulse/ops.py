@@ -32,20 +32,31 @@ SILENT_S = 5.0  # who says nothing for so long is hung up on
 _TEXT, _JSON = "text/plain; charset=utf-8", "application/json"
 
 Answer = tuple[HTTPStatus, str, bytes]  # status, content type, body
+Readiness = Callable[[Mapping[str, str]], Mapping[str, Any]]
+
+
+def said_ready(problems: Mapping[str, str]) -> Mapping[str, Any]:
+    """What /readyz says: whether all is well, and what is wrong by part."""
+    return {"ready": not problems, "problems": problems}
 
 
 @contextmanager
 def ops_server(
-    host: str, port: int | None, health: Health, registry: CollectorRegistry
+    host: str,
+    port: int | None,
+    health: Health,
+    registry: CollectorRegistry,
+    *,
+    readiness: Readiness = said_ready,
 ) -> Iterator[int | None]:
     """Answer there as long as the block runs; gives the port. None: nothing is answered.
 
-    Raises StartError when the port cannot be had.
+    readiness: what /readyz says of the problems. Raises StartError when the port cannot be had.
     """
     if port is None:
         yield None
         return
-    server = _server(host, port, answers(health, registry))
+    server = _server(host, port, answers(health, registry, readiness))
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="ops", daemon=True)
     thread.start()
     try:
@@ -56,14 +67,15 @@ def ops_server(
         thread.join()
 
 
-def answers(health: Health, registry: CollectorRegistry) -> Mapping[str, Callable[[], Answer]]:
+def answers(
+    health: Health, registry: CollectorRegistry, readiness: Readiness
+) -> Mapping[str, Callable[[], Answer]]:
     """What is answered, by path."""
 
     def readyz() -> Answer:
         problems = dict(sorted(health.problems().items()))
         status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
-        body = {"ready": not problems, "problems": problems}
-        return status, _JSON, json.dumps(body, ensure_ascii=False).encode()
+        return status, _JSON, json.dumps(readiness(problems), ensure_ascii=False).encode()
 
     return {
         "/healthz": lambda: (HTTPStatus.OK, _TEXT, b"ok\n"),

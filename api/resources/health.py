@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Response
@@ -70,9 +70,9 @@ class Readyz(Resource):
         checks = [store_check()]
         if checks[0]["ok"]:
             checks.append(consumer_check())
-        ready = all(check["ok"] for check in checks)
-        answer = pages.answer({"ready": ready, "checks": checks})
-        answer.status_code = 200 if ready else 503
+        readiness = said_ready(checks)
+        answer = pages.answer(readiness)
+        answer.status_code = 200 if readiness["ready"] else 503
         return answer
 
 
@@ -89,12 +89,27 @@ class Metrics(Resource):
         return Response(metrics_text(parts()), content_type=METRICS_TYPE)
 
 
+def said_ready(checks: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What /readyz says of these checks."""
+    return {"ready": all(check["ok"] for check in checks), "checks": checks}
+
+
+def not_ready(problems: Mapping[str, str]) -> Mapping[str, Any]:
+    """What /readyz says of these problems, by part, before there is an application."""
+    return said_ready([failed(part, detail) for part, detail in problems.items()])
+
+
+def failed(name: str, detail: str) -> Mapping[str, Any]:
+    """A check that found something."""
+    return {"name": name, "ok": False, "detail": detail}
+
+
 def store_check() -> Mapping[str, Any]:
     """Whether the store answers."""
     try:
         store().check()
     except StoreError as problem:
-        return {"name": "store", "ok": False, "detail": str(problem)}
+        return failed("store", str(problem))
     return {"name": "store", "ok": True, "detail": ""}
 
 

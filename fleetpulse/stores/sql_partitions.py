@@ -23,7 +23,7 @@ from fleetpulse.stores.sql_retention import delete_in_chunks
 _LAST = dt.date(2099, 12, 31).toordinal()
 _EPOCH = dt.date(1970, 1, 1).toordinal()
 
-_AT_ONCE = 50  # days made in one transaction: it holds some locks for each
+_AT_ONCE = 50  # days made or dropped in one transaction: it holds some locks for each
 
 _CHILDREN = text(
     "SELECT child.relname, pg_get_expr(child.relpartbound, child.oid)"
@@ -58,14 +58,23 @@ class Days:
         """Drop the tables of the days before the one that begins at this moment."""
         first = min(_EPOCH + day // DAY_MS, _LAST + 1)
         delete_in_chunks(self._database, _before(table), day)
+        while self._drop_oldest(table, first):
+            continue
+
+    def _drop_oldest(self, table: Table, first: int) -> bool:
+        """Drop some of the days before the first one to keep; gives whether there are more."""
         with self._database.writes() as connection:
             self._database.take_turns(connection, "days")
             made = _made(connection, table)
-            for old in sorted(at for at in made.days if at < first):
-                connection.execute(text(f"DROP TABLE {_name(table, old)}"))
-            if made.begins < first:
-                _begin_at(connection, table, first)
+            given_up = sorted(day for day in made.days if day < first)
+            now, later = given_up[:_AT_ONCE], given_up[_AT_ONCE:]
+            for day in now:
+                connection.execute(text(f"DROP TABLE {_name(table, day)}"))
+            begins = later[0] if later else first
+            if made.begins < begins:
+                _begin_at(connection, table, begins)
             self._keep(table, _made(connection, table))
+        return bool(later)
 
     def _missing(self, table: Table, wanted: set[int]) -> list[int]:
         """The days that still need a table, oldest first."""

@@ -152,7 +152,7 @@ class TestDays:
         store.prune(Resolution.RAW, NOON - 14 * DAY_MS)
         assert store.readings.page("pi-1") == [a_reading(at=NOON)]
 
-    def test_more_days_than_a_transaction_may_lock_are_made_in_several(
+    def test_more_days_than_a_transaction_may_lock_are_made_and_dropped_in_several(
         self, postgres: Postgres, name: str, store: SqlStore
     ) -> None:
         """Nothing was given up yet; each table made holds some of the server's 6,400 locks."""
@@ -160,6 +160,10 @@ class TestDays:
 
         assert len(days_of(postgres, name)) == 120
         assert store.readings.count("pi-1") == 120
+
+        store.prune(Resolution.RAW, NOON - 10 * DAY_MS)
+
+        assert len(days_of(postgres, name)) == store.readings.count("pi-1") == 11
 
     def test_old_days_are_dropped(self, postgres: Postgres, name: str, store: SqlStore) -> None:
         buckets = [("pi-1", NOON - days * DAY_MS) for days in range(3)]

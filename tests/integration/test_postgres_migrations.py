@@ -88,7 +88,7 @@ def test_a_store_of_version_1_keeps_all_that_it_has_and_does_what_is_new(
             assert minute.count == 1
 
 
-def test_it_has_the_tables_of_today(postgres: Postgres) -> None:
+def test_a_migrated_store_has_the_tables_of_a_new_one(postgres: Postgres) -> None:
     with postgres.database() as old:
         old_store(postgres, old)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -27,14 +28,19 @@ def embedded_broker(tmp_path: Path) -> Iterator[None]:
         yield
 
 
-def status(port: int, path: str) -> int | None:
-    """What is answered there; None: nothing."""
+def asked(port: int, path: str) -> tuple[int, bytes]:
+    """The status and the body of what is answered there; 0: nothing is."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=2)) as connection:
         try:
             connection.request("GET", path)
-            return connection.getresponse().status
+            answer = connection.getresponse()
+            return answer.status, answer.read()
         except (OSError, http.client.HTTPException):
-            return None
+            return 0, b""
+
+
+def status(port: int, path: str) -> int:
+    return asked(port, path)[0]
 
 
 @pytest.mark.usefixtures("embedded_broker")
@@ -60,6 +66,8 @@ def test_the_api_waits_for_its_store_and_says_so(tmp_path: Path, postgres: Postg
         own = {"FLEETPULSE_STORE": postgres.url(name), "FLEETPULSE_PORT": str(port)}
         with postgres.down(), running(("api",), tmp_path, **own) as process:
             until(lambda: status(port, "/readyz") == 503)
+            (check,) = json.loads(asked(port, "/readyz")[1])["checks"]
+            assert (check["name"], check["ok"]) == ("store", False)
             assert status(port, "/healthz") == 200
 
             postgres.start()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from api import create_app
 from api.door import Door
@@ -107,6 +109,21 @@ def test_a_body_of_a_megabyte_is_taken_and_a_larger_one_is_not(client: FlaskClie
 
     assert posted(MOST_BYTES) == 202
     assert posted(MOST_BYTES + 1) == 413
+
+
+def test_a_reading_larger_than_kafka_takes_is_refused(
+    client: FlaskClient, publisher: FakePublisher
+) -> None:
+    def posted(size: int) -> TestResponse:
+        reading = json.dumps(sent()).replace("}", ', "new_field": "').ljust(size - 2, "x") + '"}'
+        return client.post(PATH, data=f"[{reading}]", content_type="application/json")
+
+    assert posted(wire.MAX_BYTES).status_code == 202
+    answer = posted(wire.MAX_BYTES + 1)
+
+    assert answer.status_code == 422
+    assert document(answer)["errors"][0]["cause"] == "too-large"
+    assert len(publisher.records) == 1
 
 
 def test_without_kafka_it_says_when_to_try_again_and_the_rest_works(

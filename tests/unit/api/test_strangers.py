@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from api import create_app, publish
 from api.door import Door, door_of
-from api.publish import WAIT_AT_ONCE, KafkaPublisher, Record
+from api.publish import WAIT_AT_ONCE, InTurns, KafkaPublisher, Record
 from fleetpulse.clock import ManualClock
 from fleetpulse.errors import BrokerAway
 from fleetpulse.keys import make_key
@@ -161,7 +161,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[SilentProducer]:
 
 def test_few_requests_at_a_time_wait_for_kafka(silent: SilentProducer) -> None:
     record = Record("telemetry.pc", "pc-1", b"{}")
-    with closing(KafkaPublisher(load(ApiSettings))) as publisher:
+    with closing(InTurns(KafkaPublisher(load(ApiSettings)))) as publisher:
         waiting = [
             threading.Thread(target=publisher.publish, args=([record],))
             for _ in range(WAIT_AT_ONCE)
