@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, tuple_
 
 from fleetpulse.alerts import AlertEvent, AlertState, Position, Status
 from fleetpulse.stores.episodes import alert_id_of, alert_of
@@ -96,18 +96,13 @@ class SqlAlerts:
         before: tuple[int, str] | None = None,
         limit: int = 100,
     ) -> Sequence[Alert]:
-        opened_at, alert_id = alerts.c.opened_at, alerts.c.alert_id
-        query = select(alerts).order_by(opened_at.desc(), alert_id.desc()).limit(limit)
+        place = alerts.c.opened_at, alerts.c.alert_id
+        query = _newest_first(select(alerts), place, since=since, until=until, before=before)
+        query = query.limit(limit)
         if device_id is not None:
             query = query.where(alerts.c.device_id == device_id)
         if open_only:
             query = query.where(alerts.c.closed_at.is_(None))
-        if before is not None:
-            query = query.where(tuple_(opened_at, alert_id) < before)
-        if since is not None:
-            query = query.where(opened_at >= since)
-        if until is not None:
-            query = query.where(opened_at < until)
         with self._database.reads() as connection:
             return told_as(Alert, connection.execute(query))
 
@@ -120,16 +115,11 @@ class SqlAlerts:
         before: tuple[int, str] | None = None,
         limit: int = 100,
     ) -> Sequence[AlertEvent]:
-        at, event_id = alert_events.c.at, alert_events.c.event_id
-        query = select(alert_events).order_by(at.desc(), event_id.desc()).limit(limit)
+        place = alert_events.c.at, alert_events.c.event_id
+        query = _newest_first(select(alert_events), place, since=since, until=until, before=before)
+        query = query.limit(limit)
         if device_id is not None:
             query = query.where(alert_events.c.device_id == device_id)
-        if before is not None:
-            query = query.where(tuple_(at, event_id) < before)
-        if since is not None:
-            query = query.where(at >= since)
-        if until is not None:
-            query = query.where(at < until)
         with self._database.reads() as connection:
             return told_as(AlertEvent, connection.execute(query))
 
@@ -183,3 +173,23 @@ def _event_row(event: AlertEvent, stored_at: int) -> dict[str, Any]:
         "alert_id": alert_id_of(event),
         "stored_at": stored_at,
     }
+
+
+def _newest_first(
+    query: Select[Any],
+    place: tuple[ColumnElement[int], ColumnElement[str]],
+    *,
+    since: int | None,
+    until: int | None,
+    before: tuple[int, str] | None,
+) -> Select[Any]:
+    """The query's rows by moment and id, newest first: those in this range of both."""
+    at, identifier = place
+    query = query.order_by(at.desc(), identifier.desc())
+    if since is not None:
+        query = query.where(at >= since)
+    if until is not None:
+        query = query.where(at < until)
+    if before is not None:
+        query = query.where(tuple_(at, identifier) < before)
+    return query
