@@ -13,8 +13,8 @@ from consumer.csv_readings import Chunk
 from consumer.scoring import Scoring
 from consumer.stages.predict import Predictor
 from consumer.stages.quantities import quantity
-from fleetpulse.alerts import PREDICTED_RULES, RULE_NAMES, RULES, AlertEvent, State
-from model.features import FEATURES, HORIZON_S
+from fleetpulse.alerts import HORIZON_S, PREDICTED_RULES, RULE_NAMES, RULES, AlertEvent, State
+from model.features import FEATURES
 from model.history import Floats
 from model.judging import Answers, Judgement, Watched
 

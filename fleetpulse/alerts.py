@@ -16,6 +16,7 @@ import msgspec
 
 from fleetpulse.errors import InvalidRule, UnknownRule
 
+HORIZON_S = 120.0  # a warning says what will be within this time
 CALM_MS = 60_000  # a danger that the model no longer sees for this long has passed
 CALM_SHARE = 0.5  # of the threshold: below it the model no longer sees the danger
 CLEAR_HOLD_MS = 10_000  # past the close level for this long: recovered

@@ -13,10 +13,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpulse.alerts import HORIZON_S
 from fleetpulse.telemetry import COLUMN, KINDS
 from model.history import BUCKET_S, Floats, Windows
 
-HORIZON_S = 120.0
 # A limit that is farther away than this (in the rule's unit) is not reached within the horizon:
 # models are neither trained nor asked there.
 REACH: Mapping[str, float] = {"heat": 40.0, "overload": 100.0}

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpulse.alerts import HORIZON_S
 from model.evaluate import average_precision
-from model.features import HORIZON_S
 from model.history import Floats, Int64s
 from model.labels import label
 

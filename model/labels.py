@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.features import HORIZON_S
+from fleetpulse.alerts import HORIZON_S
 from model.history import Floats, Int64s
 
 

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from fleetpulse.alerts import HORIZON_S
 from fleetpulse.errors import ModelError
 from model import explain
-from model.features import FEATURES, HORIZON_S, REACH, Look, compute, kind_codes
+from model.features import FEATURES, REACH, Look, compute, kind_codes
 from model.files import FittedModel, load
 from model.history import Floats, History, Int64s
 from model.registry import ModelCard, Registry, open_registry

@@ -18,8 +18,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.isotonic import IsotonicRegression
 from sklearn.model_selection import GroupKFold
 
+from fleetpulse.alerts import HORIZON_S
 from model import evaluate
-from model.features import FEATURES, HORIZON_S
+from model.features import FEATURES
 from model.files import FittedModel, dump
 from model.history import Floats
 from model.questions import Questions

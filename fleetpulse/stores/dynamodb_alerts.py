@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 
@@ -26,7 +26,7 @@ from fleetpulse.stores.dynamodb_values import (
     unique,
 )
 from fleetpulse.stores.episodes import alert_id_of, alert_of
-from fleetpulse.stores.protocols import Alert, StoredEvent
+from fleetpulse.stores.protocols import Alert, StoredEvent, Verdict
 
 _PAST_ALL = "~"  # sorts after every moment
 _NOT_JUDGED_LATER = (
@@ -225,6 +225,19 @@ class DynamoAlerts:
         # BETWEEN includes its end, which a page before it has shown.
         return (item for item in found if item[f"{letter}_sk"]["S"] != last)
 
+    def get(self, alert_id: str) -> Alert | None:
+        found = self._records.get(_episode(alert_id), _ALERT)
+        return None if found is None else struct_of(Alert, found)
+
+    def judge(self, verdict: Verdict) -> None:
+        self._records.put(_verdict_key(verdict.alert_id) | item_of(verdict))
+
+    def verdicts_of(self, alert_ids: Collection[str]) -> Mapping[str, Verdict]:
+        places = map(_verdict_key, sorted(set(alert_ids)))
+        found = self._dynamo.get_all(self._records.table, places)
+        verdicts = [struct_of(Verdict, item) for item in found]
+        return {verdict.alert_id: verdict for verdict in verdicts}
+
     def event(self, event_id: str) -> AlertEvent | None:
         found = self._dynamo.get(self._records.table, _event_key(event_id))
         return None if found is None else struct_of(AlertEvent, found)
@@ -284,6 +297,10 @@ def _states(item: Item) -> Iterator[AlertState]:
 
 def _episode(alert_id: str) -> str:
     return f"alerts/{alert_id}"
+
+
+def _verdict_key(alert_id: str) -> Item:
+    return key(_episode(alert_id), "verdict")
 
 
 def _event_key(event_id: str) -> Item:

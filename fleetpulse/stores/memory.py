@@ -27,6 +27,7 @@ from fleetpulse.stores.protocols import (
     Scored,
     StoredEvent,
     StoredReading,
+    Verdict,
 )
 from fleetpulse.stores.rollups import day_of, rollup_of_readings, rollup_of_rollups
 from fleetpulse.stores.rows import readings_of
@@ -246,6 +247,7 @@ class MemoryAlerts:
         self._states: dict[tuple[str, str], AlertState] = {}
         self._outbox: dict[str, StoredEvent] = {}  # by event_id, in the order of stored_at
         self._alerts: dict[str, Alert] = {}
+        self._verdicts: dict[str, Verdict] = {}  # by alert_id
         self._told: defaultdict[str, list[AlertEvent]] = defaultdict(list)  # by alert_id
 
     def save_states(self, states: Sequence[AlertState]) -> None:
@@ -318,6 +320,18 @@ class MemoryAlerts:
             }
         places = _newest_first(found, since=since, until=until, before=before)
         return [found[place] for place in places[:limit]]
+
+    def get(self, alert_id: str) -> Alert | None:
+        return self._alerts.get(alert_id)
+
+    def judge(self, verdict: Verdict) -> None:
+        with self._lock:
+            self._verdicts[verdict.alert_id] = verdict
+
+    def verdicts_of(self, alert_ids: Collection[str]) -> Mapping[str, Verdict]:
+        with self._lock:
+            wanted = self._verdicts.keys() & set(alert_ids)
+            return {alert_id: self._verdicts[alert_id] for alert_id in wanted}
 
     def event(self, event_id: str) -> AlertEvent | None:
         stored = self._outbox.get(event_id)

@@ -158,6 +158,22 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     model_version: str | None = None
 
 
+class Opinion(StrEnum):
+    """What an owner thinks of a warning."""
+
+    RIGHT = "right"
+    FALSE_ALARM = "false_alarm"
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """An owner's opinion of one alert."""
+
+    alert_id: str
+    opinion: Opinion
+    said_at: int  # Unix ms
+    said_by: str  # "telegram:<chat id>", "key:<key id>", or "" for whoever is at this machine
+
+
 class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An alert event in the outbox, and when it was written there (our clock)."""
 
@@ -315,8 +331,17 @@ class AlertStore(Protocol):
     ) -> Sequence[AlertEvent]:
         """Events, newest first by (at, event_id); since <= at < until."""
 
+    def get(self, alert_id: str) -> Alert | None:
+        """One episode, or None."""
+
     def event(self, event_id: str) -> AlertEvent | None:
         """One event, or None."""
+
+    def judge(self, verdict: Verdict) -> None:
+        """Add an owner's verdict, or replace the one that the alert has."""
+
+    def verdicts_of(self, alert_ids: Collection[str]) -> Mapping[str, Verdict]:
+        """The verdicts of these alerts; those without one are left out."""
 
     def stored_since(self, stored_at: int, *, limit: int = 1000) -> Sequence[StoredEvent]:
         """Events written to the outbox at or after that moment, oldest first.

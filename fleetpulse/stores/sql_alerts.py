@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 
 from fleetpulse.alerts import AlertEvent, AlertState, Position, Status
 from fleetpulse.stores.episodes import alert_id_of, alert_of
-from fleetpulse.stores.protocols import Alert, StoredEvent
+from fleetpulse.stores.protocols import Alert, StoredEvent, Verdict
 from fleetpulse.stores.sql_database import Database, told_as
-from fleetpulse.stores.sql_tables import alert_events, alert_states, alerts
+from fleetpulse.stores.sql_tables import alert_events, alert_states, alerts, verdicts
 
 
 class SqlAlerts:
@@ -122,6 +122,23 @@ class SqlAlerts:
             query = query.where(alert_events.c.device_id == device_id)
         with self._database.reads() as connection:
             return told_as(AlertEvent, connection.execute(query))
+
+    def get(self, alert_id: str) -> Alert | None:
+        query = select(alerts).where(alerts.c.alert_id == alert_id)
+        with self._database.reads() as connection:
+            found = told_as(Alert, connection.execute(query))
+        return found[0] if found else None
+
+    def judge(self, verdict: Verdict) -> None:
+        with self._database.writes() as connection:
+            connection.execute(self._database.put(verdicts), msgspec.to_builtins(verdict))
+
+    def verdicts_of(self, alert_ids: Collection[str]) -> Mapping[str, Verdict]:
+        listed = self._database.listed(set(alert_ids))
+        query = select(verdicts).join(listed, verdicts.c.alert_id == listed.c.value)
+        with self._database.reads() as connection:
+            found = told_as(Verdict, connection.execute(query))
+        return {verdict.alert_id: verdict for verdict in found}
 
     def event(self, event_id: str) -> AlertEvent | None:
         query = select(alert_events).where(alert_events.c.event_id == event_id)

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from fleetpulse.stores.protocols import Spread
 from fleetpulse.telemetry import CHANNELS
 
-REVISION = "0002"  # the newest of migrations/versions
+REVISION = "0003"  # the newest of migrations/versions
 PARTITIONED = "RANGE (measured_at)"  # on PostgreSQL, a table for each day
 
 # By code point everywhere, so that all databases agree on the order.
@@ -205,6 +205,15 @@ Index(
     alerts.c.alert_id,
     sqlite_where=alerts.c.closed_at.is_(None),
     postgresql_where=alerts.c.closed_at.is_(None),
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("alert_id", _Text, primary_key=True),
+    Column("opinion", _Text, nullable=False),
+    Column("said_at", BigInteger, nullable=False),
+    Column("said_by", _Text, nullable=False),
 )
 
 deliveries = Table(

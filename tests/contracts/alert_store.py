@@ -7,11 +7,13 @@ import itertools
 import pytest
 
 from fleetpulse.alerts import AlertEvent, Position, Severity, State, Status
-from fleetpulse.stores.protocols import Alert, Store
+from fleetpulse.stores.episodes import alert_id_of, alert_of
+from fleetpulse.stores.protocols import Alert, Opinion, Store
 from tests.contracts.builders import (
     NOON,
     SECOND,
     a_state,
+    a_verdict,
     an_episode,
     an_event,
     scored,
@@ -342,6 +344,50 @@ class AlertStoreContract:
             before = (page[-1].opened_at, page[-1].alert_id)
 
         assert paged == [f"pi-{number}:heat:1" for number in reversed(range(7))]
+
+    def test_one_alert_by_its_id(self, store: Store) -> None:
+        first, second = an_event(episode=1), an_event(episode=2)
+        store.save(scored(events=[first, second]))
+
+        found = store.alerts.get(alert_id_of(second))
+
+        assert found == alert_of([second])
+        assert store.alerts.get("pi-1:heat:3") is None
+
+    def test_a_verdict_comes_back_as_it_went_in(self, store: Store) -> None:
+        verdict = a_verdict()
+
+        store.alerts.judge(verdict)
+
+        assert store.alerts.verdicts_of([verdict.alert_id]) == {verdict.alert_id: verdict}
+
+    def test_the_newest_verdict_of_an_alert_is_kept(self, store: Store) -> None:
+        store.alerts.judge(a_verdict(opinion=Opinion.RIGHT))
+        second = a_verdict(opinion=Opinion.FALSE_ALARM, said_by="telegram:7", said_at=NOON + 1)
+
+        store.alerts.judge(second)
+
+        assert store.alerts.verdicts_of([second.alert_id]) == {second.alert_id: second}
+
+    def test_verdicts_of_a_thousand_alerts_are_one_question(self, store: Store) -> None:
+        judged = [a_verdict(alert_id=f"pi-{number}:heat:1") for number in (3, 700)]
+        for verdict in judged:
+            store.alerts.judge(verdict)
+
+        found = store.alerts.verdicts_of([f"pi-{number}:heat:1" for number in range(1_000)] * 2)
+
+        assert found == {verdict.alert_id: verdict for verdict in judged}
+        assert store.alerts.verdicts_of([]) == {}
+
+    def test_a_verdict_changes_no_alert(self, store: Store) -> None:
+        event = an_event()
+        store.save(scored(events=[event]))
+        before = store.alerts.page()
+
+        store.alerts.judge(a_verdict(alert_id=alert_id_of(event)))
+        store.save(scored(events=[event]))
+
+        assert store.alerts.page() == before
 
     def test_thousands_of_events_at_once(self, store: Store) -> None:
         gone = [an_event(State.OFFLINE, device_id=f"pi-{number:04}") for number in range(3_000)]

@@ -20,10 +20,12 @@ from fleetpulse.stores.protocols import (
     Delivery,
     Device,
     Heartbeat,
+    Opinion,
     Rows,
     Scope,
     Scored,
     StoredReading,
+    Verdict,
 )
 from fleetpulse.telemetry import CHANNEL_NAMES
 
@@ -166,6 +168,12 @@ def a_key(key_id: str = "k1", **fields: Any) -> ApiKey:
     """A key that may read, made at noon."""
     known: dict[str, Any] = {"digest": "ab" * 32, "name": "Ada", "scopes": [Scope.READ]}
     return ApiKey(key_id=key_id, created_at=fields.pop("created_at", NOON), **{**known, **fields})
+
+
+def a_verdict(alert_id: str = "pi-1:heat:1", **fields: Any) -> Verdict:
+    """What an owner said of an alert at noon."""
+    known: dict[str, Any] = {"opinion": Opinion.RIGHT, "said_at": NOON, "said_by": "telegram:42"}
+    return Verdict(alert_id=alert_id, **{**known, **fields})
 
 
 def a_heartbeat(process: str = "consumer", **fields: Any) -> Heartbeat:
