@@ -76,6 +76,7 @@ NEEDS: Mapping[str, Mapping[str, Need]] = {
     f"{_DEVICE}/readings": {"GET": READ},
     f"{_DEVICE}/predictions": {"GET": READ},
     f"{_DEVICE}/rules": {"GET": READ, "PUT": ACT},
+    f"{_DEVICE}/verdicts": {"PUT": ACT},
     "/api/v1/alerts": {"GET": LISTED},
     "/api/v1/events": {"GET": LISTED},
     "/api/v1/models": {"GET": SHARED},

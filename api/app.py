@@ -25,12 +25,26 @@ from api.resources.models import models
 from api.resources.predictions import predictions
 from api.resources.readings import readings
 from api.resources.rules import rules
+from api.resources.verdicts import verdicts
+from api.track_records import TrackRecords
 from fleetpulse.clock import Clock
 from fleetpulse.settings import Retention
 from fleetpulse.stores.protocols import Store
 from model.registry import Registry
 
-NAMESPACES = (fleet, devices, readings, predictions, rules, alerts, events, ingest, models, health)
+NAMESPACES = (
+    fleet,
+    devices,
+    readings,
+    predictions,
+    rules,
+    alerts,
+    verdicts,
+    events,
+    ingest,
+    models,
+    health,
+)
 LARGEST_BODY_BYTES = 64 * 1024
 LOCAL_DOOR = Door()
 DEFAULT_RETENTION = Retention()
@@ -80,6 +94,7 @@ def create_app(
             chat_url=chat_url,
             publisher=publisher,
             retention=retention,
+            track_records=TrackRecords(store, clock),
         ),
     )
     if door.proxies:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from api.callers import only_device
 from api.parts import store
-from api.presence import every_device
 from fleetpulse.errors import UnknownDevice
+from fleetpulse.stores.pages import all_devices
 from fleetpulse.stores.protocols import Device
 from fleetpulse.wire import is_identifier
 
@@ -22,7 +22,7 @@ def devices_shown() -> list[Device]:
     """Every device that the caller may know of, by name."""
     only = only_device()
     if only is None:
-        return every_device(store())
+        return list(all_devices(store()))
     found = store().devices.get(only)
     return [] if found is None else [found]
 

@@ -11,10 +11,10 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from api.parts import Parts
-from api.presence import every_device, every_open_alert
 from fleetpulse.alerts import Status
 from fleetpulse.metrics import gauge_family
 from fleetpulse.presence import status_now
+from fleetpulse.stores.pages import all_alerts, all_devices
 
 METRICS_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -43,7 +43,7 @@ class FleetCollector(Collector):
 
     def _devices(self) -> Metric:
         parts, now = self._parts, self._parts.clock.now_ms()
-        names = [device.device_id for device in every_device(parts.store)]
+        names = [device.device_id for device in all_devices(parts.store)]
         latest = parts.store.readings.latest_of(names)
         counts = Counter(status_now(latest.get(name), now, parts.stale_after_ms) for name in names)
         metric = gauge_family("fleetpulse_devices")
@@ -52,7 +52,7 @@ class FleetCollector(Collector):
         return metric
 
     def _open_alerts(self) -> Metric:
-        counts = Counter(alert.rule for alert in every_open_alert(self._parts.store))
+        counts = Counter(alert.rule for alert in all_alerts(self._parts.store, open_only=True))
         metric = gauge_family("fleetpulse_open_alerts")
         for rule, count in sorted(counts.items()):
             metric.add_metric([rule], count)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flask import Flask, current_app
 
 from api.publish import Publisher
+from api.track_records import TrackRecords
 from fleetpulse import presence
 from fleetpulse.clock import Clock
 from fleetpulse.settings import Retention
@@ -25,6 +26,7 @@ class Parts:
     chat_url: str | None
     publisher: Publisher
     retention: Retention
+    track_records: TrackRecords
 
     @property
     def stale_after_ms(self) -> int:

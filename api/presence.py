@@ -13,7 +13,6 @@ from fleetpulse.presence import is_ahead, status_now
 from fleetpulse.stores.protocols import Alert, Device, Store, StoredReading
 
 DAY_MS = 24 * 3600 * 1000
-STORE_PAGE = 1000
 
 
 def device_view(
@@ -112,30 +111,6 @@ def worst_first(devices: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]
             view["device_id"],
         ),
     )
-
-
-def every_device(store: Store) -> list[Device]:
-    """All devices, by name."""
-    found = list(store.devices.page(limit=STORE_PAGE))
-    newest = found
-    while len(newest) == STORE_PAGE:
-        newest = list(store.devices.page(after=found[-1].device_id, limit=STORE_PAGE))
-        found += newest
-    return found
-
-
-def every_open_alert(store: Store, device_id: str | None = None) -> list[Alert]:
-    """The open alerts of one device, or of all, newest first."""
-    found: list[Alert] = []
-    before = None
-    while True:
-        page = store.alerts.page(
-            device_id=device_id, open_only=True, before=before, limit=STORE_PAGE
-        )
-        found += page
-        if len(page) < STORE_PAGE:
-            return found
-        before = (page[-1].opened_at, page[-1].alert_id)
 
 
 def by_device(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:

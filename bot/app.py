@@ -231,7 +231,13 @@ class ChatBot:
             follow(self._store, f"{PREFIX}{chat_id}", title, now)
         except StoreError as problem:
             log.warning("not subscribed", extra={"chat": chat_id, "problem": str(problem)})
-        return answer(self._store, text, now, stale_after_ms=self._stale_after_ms)
+        return answer(
+            self._store,
+            text,
+            now,
+            stale_after_ms=self._stale_after_ms,
+            said_by=f"{PREFIX}{chat_id}",
+        )
 
 
 def application_at(address: Address) -> App:

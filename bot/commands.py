@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from html import escape
+from itertools import islice
 
 import msgspec
 
@@ -29,15 +30,16 @@ from fleetpulse.alerts import (
 from fleetpulse.errors import InvalidRule, StoreError, UnknownDevice, UnknownRule
 from fleetpulse.notices import OURSELVES
 from fleetpulse.presence import is_ahead, is_fresh, status_now
-from fleetpulse.stores.protocols import Alert, Device, Store, StoredReading
+from fleetpulse.stores.pages import all_alerts, all_devices
+from fleetpulse.stores.protocols import Alert, Device, Opinion, Store, StoredReading, Verdict
 from fleetpulse.telemetry import CHANNEL, Unit
+from fleetpulse.track_record import SPANS_DAYS, Record, models_of, past
 
 RECENT_MS = 24 * 3_600_000  # alerts that are over are listed for so long
 CLOCK_TROUBLE_MS = 10 * 60_000  # a refused record is worth a line for so long
 DEVICES_SHOWN = 25
 ALERTS_SHOWN = 10
 BUTTONS_SHOWN = 8
-PAGE = 1000
 SIGNS = {Status.OK: "🟢", Status.UNKNOWN: "❔", Status.SOON: "⚠️", Status.STRESSED: "🔴"}
 IS = {
     Status.OK: "is ok",
@@ -46,6 +48,7 @@ IS = {
     Status.STRESSED: "is stressed",
 }
 _AT_A_GLANCE = {"temperature_c": "{}", "power_w": "{}", "load_pct": "load {}"}
+_ALERT_ID = re.compile(r"[A-Za-z0-9._:-]{1,160}", re.ASCII)
 _NUMBER = re.compile(r"([+-]?\d+(?:[.,]\d+)?)\s*(?:°|°?C|%|V)?", re.IGNORECASE | re.ASCII)
 
 log = logging.getLogger(__name__)
@@ -59,6 +62,7 @@ class Asked:
     words: Sequence[str]
     now_ms: int  # Unix
     stale_after_ms: int  # how old a device's newest reading may be to say anything of it now
+    said_by: str  # the chat, as verdicts name it
 
     def status_of(self, reading: StoredReading | None) -> Status:
         """The status now of the device whose newest reading this is."""
@@ -84,15 +88,24 @@ class WrongWords(Exception):
     """The words after a command are not what it takes."""
 
 
-def answer(store: Store, text: str, now_ms: int, *, stale_after_ms: int) -> Post:
-    """The answer to a line of text; it has one, whatever the line is."""
+def answer(store: Store, text: str, now_ms: int, *, stale_after_ms: int, said_by: str) -> Post:
+    """The answer to a line of text; it has one, whatever the line is.
+
+    said_by: "telegram:<chat id>".
+    """
     name, *words = text.split() or [""]
     command = _BY_NAME.get(name.removeprefix("/").partition("@")[0].lower())
     if command is None:
         return Post(f"I do not know {escape(name[:64])!r}. Send /help to see what I know.")
     try:
         return command.reply(
-            Asked(store=store, words=words, now_ms=now_ms, stale_after_ms=stale_after_ms)
+            Asked(
+                store=store,
+                words=words,
+                now_ms=now_ms,
+                stale_after_ms=stale_after_ms,
+                said_by=said_by,
+            )
         )
     except WrongWords:
         return Post(f"Usage: {escape(command.usage)}")
@@ -122,7 +135,7 @@ def devices(asked: Asked) -> Post:
     """The fleet, worst first, a device a line."""
     if asked.words:
         raise WrongWords
-    known = _all_devices(asked.store)
+    known = list(all_devices(asked.store))
     if not known:
         return Post("No device has sent a reading yet. Start one: fleetpulse agent pc")
     newest = asked.store.readings.latest_of([device.device_id for device in known])
@@ -159,8 +172,8 @@ def alerts(asked: Asked) -> Post:
         raise WrongWords
     store, now_ms = asked.store, asked.now_ms
     going_on = store.alerts.page(open_only=True, limit=ALERTS_SHOWN + 1)
-    recent = store.alerts.page(since=now_ms - RECENT_MS, limit=PAGE)
-    over = [alert for alert in recent if alert.closed_at is not None][:ALERTS_SHOWN]
+    recent = all_alerts(store, since=now_ms - RECENT_MS)
+    over = list(islice((each for each in recent if each.closed_at is not None), ALERTS_SHOWN))
     lines = [_alert_line(alert, now_ms) for alert in going_on[:ALERTS_SHOWN]]
     if len(going_on) > ALERTS_SHOWN:
         lines.append("and more")
@@ -191,6 +204,33 @@ def limit(asked: Asked) -> Post:
     )
 
 
+def model(asked: Asked) -> Post:
+    """How often the warnings were right, of the fleet and of each model version."""
+    if asked.words:
+        raise WrongWords
+    seen = past(asked.store, asked.now_ms)
+    lines = ["<b>How often warnings were right</b>"]
+    lines += [_record_line(f"{days} days", record) for days, record in seen.records().items()]
+    for name in models_of(seen.alerts):
+        record = seen.records(name)[max(SPANS_DAYS)]
+        lines.append(_record_line(f"{escape(name.rule)} {escape(name.version)}", record))
+    lines += [
+        "",
+        "Press Right or False alarm under a warning: it counts, and the next model learns.",
+    ]
+    return Post("\n".join(lines))
+
+
+def right(asked: Asked) -> Post:
+    """The warning was right, says its owner."""
+    return _judged(asked, Opinion.RIGHT, "was right")
+
+
+def false(asked: Asked) -> Post:
+    """The warning was a false alarm, says its owner."""
+    return _judged(asked, Opinion.FALSE_ALARM, "was a false alarm")
+
+
 COMMANDS: tuple[Command, ...] = (
     Command(name="start", help="what I do, and tell me here", reply=start),
     Command(name="help", help="what you can ask", reply=show_help),
@@ -208,6 +248,11 @@ COMMANDS: tuple[Command, ...] = (
         help="change when a device counts as stressed",
         reply=limit,
     ),
+    Command(name="model", help="how often my warnings were right", reply=model),
+    Command(name="right", parameters="<alert>", help="say that a warning was right", reply=right),
+    Command(
+        name="false", parameters="<alert>", help="say that a warning was a false alarm", reply=false
+    ),
 )
 _BY_NAME: Mapping[str, Command] = {command.name: command for command in COMMANDS}
 
@@ -216,11 +261,35 @@ def _command_list() -> str:
     return "\n".join(f"{escape(command.usage)} - {command.help}" for command in COMMANDS)
 
 
-def _all_devices(store: Store) -> list[Device]:
-    found: list[Device] = []
-    while page := store.devices.page(after=found[-1].device_id if found else None, limit=PAGE):
-        found += page
-    return found
+def _judged(asked: Asked, opinion: Opinion, words: str) -> Post:
+    if len(asked.words) != 1:
+        raise WrongWords
+    alert = asked.store.alerts.get(asked.words[0]) if _ALERT_ID.fullmatch(asked.words[0]) else None
+    if alert is None:
+        return Post(f"I know no alert called {escape(asked.words[0][:64])}.")
+    asked.store.alerts.judge(
+        Verdict(
+            alert_id=alert.alert_id, opinion=opinion, said_at=asked.now_ms, said_by=asked.said_by
+        )
+    )
+    when = ago(alert.opened_at, asked.now_ms)
+    return Post(
+        f"Noted: the warning of <b>{escape(alert.device_id)}</b> ({when}) {words}."
+        " The next model learns from it."
+    )
+
+
+def _record_line(of: str, record: Record) -> str:
+    warnings = record.true + record.false
+    if not warnings and not record.missed:
+        return f"{of}: nothing happened yet"
+    parts = [f"{record.true} of {number_of(warnings, 'warning')} right"]
+    stresses = record.true + record.missed
+    if stresses:
+        parts.append(f"{record.true} of {stresses} stresses foreseen")
+    if record.median_lead_s is not None:
+        parts.append(f"{about(record.median_lead_s)} ahead")
+    return f"{of}: {', '.join(parts)}"
 
 
 def _device(store: Store, name: str) -> Device:
@@ -231,7 +300,7 @@ def _device(store: Store, name: str) -> Device:
 
 
 def _unknown_device(store: Store, name: str) -> Post:
-    names = {device.device_id.lower(): device.device_id for device in _all_devices(store)}
+    names = {device.device_id.lower(): device.device_id for device in all_devices(store)}
     near = [names[each] for each in get_close_matches(name.lower(), names, n=3, cutoff=0.5)]
     said = f"I know no device called {escape(name[:64])}."
     if not near:

@@ -6,13 +6,14 @@ programs wait for them. Texts are HTML as Telegram reads it, so every name and c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
 from bot import ourselves
 from bot.words import about, ago, duration, number_of, past_limit, percent, quantity, rule_called
 from fleetpulse.alerts import AlertEvent, Rule, Severity, State
+from fleetpulse.stores.episodes import alert_id_of
 from fleetpulse.telemetry import Unit
 
 BUTTON_BYTES = 64  # https://core.telegram.org/bots/api#inlinekeyboardbutton, callback_data
@@ -42,9 +43,27 @@ class Post:
 
 
 def status_buttons(device_ids: Sequence[str]) -> tuple[Button, ...]:
-    """A button per device that asks for its status; names too long for a button have none."""
-    buttons = (Button(device_id, f"/status {device_id}") for device_id in device_ids)
+    """A button per device that asks for its status."""
+    return fitting(Button(device_id, f"/status {device_id}") for device_id in device_ids)
+
+
+def fitting(buttons: Iterable[Button]) -> tuple[Button, ...]:
+    """Those whose command a button can hold: a long name has none."""
     return tuple(button for button in buttons if len(button.command.encode()) <= BUTTON_BYTES)
+
+
+def alert_buttons(event: AlertEvent) -> tuple[Button, ...]:
+    """What may be asked or said of a device in trouble."""
+    if not has_chart(event):
+        return ()
+    asked = [Button("Status now", f"/status {event.device_id}")]
+    if event.state is State.SOON:
+        alert_id = alert_id_of(event)
+        asked += [
+            Button("Right", f"/right {alert_id}"),
+            Button("False alarm", f"/false {alert_id}"),
+        ]
+    return fitting(asked)
 
 
 def has_chart(event: AlertEvent) -> bool:
@@ -61,8 +80,7 @@ def alert_post(event: AlertEvent, began: AlertEvent | None, now_ms: int) -> Post
     lines = ourselves.alert_lines(event, began) if ours else _device_lines(event, began)
     if now_ms - event.at >= LATE_MS:
         lines.append(f"This was {ago(event.at, now_ms)}.")
-    buttons = status_buttons([event.device_id]) if has_chart(event) else ()
-    return Post("\n".join(lines), tuple(Button("Status now", b.command) for b in buttons))
+    return Post("\n".join(lines), alert_buttons(event))
 
 
 def _device_lines(event: AlertEvent, began: AlertEvent | None) -> list[str]:

@@ -191,6 +191,11 @@ class FollowingPredictor:
         return self._predictor.version
 
     @property
+    def versions(self) -> Mapping[str, str]:
+        """The same, by rule."""
+        return self._predictor.versions
+
+    @property
     def thresholds(self) -> Mapping[str, float]:
         """Which probability means soon, by rule."""
         return self._predictor.thresholds

@@ -6,14 +6,16 @@ and nothing has to remember to resolve it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
 import msgspec
 
 from fleetpulse.alerts import HORIZON_S, PREDICTED_RULES
-from fleetpulse.stores.protocols import Alert, Opinion, Verdict
+from fleetpulse.stores.pages import all_alerts
+from fleetpulse.stores.protocols import Alert, Opinion, Store, Verdict
 
 HORIZON_MS = round(1000 * HORIZON_S)
 DAY_MS = 86_400_000
@@ -88,6 +90,57 @@ def record_of(alerts: Iterable[Alert], verdicts: Mapping[str, Verdict], now_ms: 
         confirmed=opinions.count(Opinion.RIGHT),
         disputed=opinions.count(Opinion.FALSE_ALARM),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """The alerts of the longest span, of one device or of all, and what owners said of them."""
+
+    alerts: Sequence[Alert]
+    verdicts: Mapping[str, Verdict]
+    now_ms: int
+
+    def records(self, model: ModelName | None = None) -> Mapping[int, Record]:
+        """How often warnings were right, by days back; model: of this one only."""
+        of_model = [alert for alert in self.alerts if model is None or model.foresaw(alert)]
+        return {
+            days: record_of(
+                (each for each in of_model if each.opened_at >= self.now_ms - days * DAY_MS),
+                self.verdicts,
+                self.now_ms,
+            )
+            for days in SPANS_DAYS
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ModelName:
+    """The model of a rule, in one version."""
+
+    rule: str
+    version: str
+
+    def foresaw(self, alert: Alert) -> bool:
+        """Whether it was the one that watched for this alert."""
+        return (alert.rule, alert.model_version) == (self.rule, self.version)
+
+
+def models_of(alerts: Iterable[Alert]) -> Sequence[ModelName]:
+    """The models that watched for these alerts, by rule and version."""
+    found = {
+        ModelName(alert.rule, alert.model_version)
+        for alert in alerts
+        if alert.rule in PREDICTED_RULES and alert.model_version is not None
+    }
+    return sorted(found, key=lambda name: (name.rule, name.version))
+
+
+def past(store: Store, now_ms: int, device_id: str | None = None) -> Past:
+    """What is stored of one device, or of all. Raises StoreError."""
+    since = now_ms - max(SPANS_DAYS) * DAY_MS
+    alerts = list(all_alerts(store, device_id=device_id, since=since))
+    verdicts = store.alerts.verdicts_of([alert.alert_id for alert in alerts])
+    return Past(alerts=alerts, verdicts=verdicts, now_ms=now_ms)
 
 
 _SAID = {Opinion.RIGHT: Outcome.TRUE, Opinion.FALSE_ALARM: Outcome.FALSE}

@@ -33,7 +33,12 @@ class Models:
 
     fitted: Mapping[str, FittedModel]
     thresholds: Mapping[str, float]  # which probability means soon
-    version: str
+    versions: Mapping[str, str]  # by rule
+
+    @property
+    def version(self) -> str:
+        """Of all together."""
+        return "+".join(dict.fromkeys(self.versions.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +65,11 @@ class FleetPredictor:
     def version(self) -> str:
         """Which models these are."""
         return self._models.version
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Which model each rule has."""
+        return self._models.versions
 
     @property
     def thresholds(self) -> Mapping[str, float]:
@@ -218,7 +228,7 @@ def load_models(cards: Mapping[str, ModelCard], read: Callable[[ModelCard], byte
     return Models(
         fitted={rule: _fitted(rule, cards[rule], read) for rule in FEATURES},
         thresholds={rule: cards[rule].threshold for rule in FEATURES},
-        version="+".join(dict.fromkeys(cards[rule].version for rule in FEATURES)),
+        versions={rule: cards[rule].version for rule in FEATURES},
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from flask import Response
 from flask_restx import Model, Namespace, Resource
@@ -10,9 +12,10 @@ from api import pages, query
 from api.callers import only_device
 from api.documented import documented, page_model, with_models
 from api.fields import count, moment, number, texts, words
-from api.parts import store
+from api.parts import now_ms, store
 from fleetpulse.alerts import RULE_NAMES, Severity, State
-from fleetpulse.stores.protocols import Alert
+from fleetpulse.stores.protocols import Alert, Opinion, Verdict
+from fleetpulse.track_record import Outcome, outcome_of
 
 ALERT = Model(
     "Alert",
@@ -34,6 +37,19 @@ ALERT = Model(
         "limit": number("The limit, in the rule's unit", 80.0),
         "causes": texts("Why it was opened, in words", ["temperature rises 9 °C a minute"]),
         "model_version": words("The model that foresaw it", "2026-11-22-5f2c", nullable=True),
+        "outcome": words(
+            "What it turned out to be: a warning true or false, a stress that was missed; null:"
+            " too early to say, or no model watches for this",
+            "true",
+            nullable=True,
+            enum=[*map(str, Outcome), None],
+        ),
+        "opinion": words(
+            "What its owner called it; null: nothing",
+            "right",
+            nullable=True,
+            enum=[*map(str, Opinion), None],
+        ),
     },
 )
 ALERT_PAGE = page_model(ALERT)
@@ -68,9 +84,22 @@ class Alerts(Resource):
             before=pages.place(asked["cursor"], "alerts", tuple[pages.Whole, str]),
             limit=asked["limit"] + 1,
         )
+        verdicts = store().alerts.verdicts_of([alert.alert_id for alert in found])
         return pages.page(
-            found, asked["limit"], listed="alerts", key=key_of, view=msgspec.to_builtins
+            found,
+            asked["limit"],
+            listed="alerts",
+            key=key_of,
+            view=lambda alert: alert_view(alert, verdicts.get(alert.alert_id)),
         )
+
+
+def alert_view(alert: Alert, verdict: Verdict | None) -> dict[str, Any]:
+    """An episode as the API shows it."""
+    return msgspec.structs.asdict(alert) | {
+        "outcome": outcome_of(alert, now_ms()),
+        "opinion": verdict.opinion if verdict else None,
+    }
 
 
 def key_of(alert: Alert) -> tuple[int, str]:

@@ -12,9 +12,11 @@ from api.devices_known import devices_page, known_device
 from api.documented import DEVICE_IN_PATH, UNKNOWN_DEVICE, documented, page_model, with_models
 from api.fields import MaybeNested, count, moment, number, texts, words
 from api.parts import now_ms, parts, store
-from api.presence import DAY_MS, every_open_alert, views_of
+from api.presence import DAY_MS, views_of
 from api.resources.readings import READING
+from api.track_records import track_record_field, track_record_view
 from fleetpulse.alerts import RULE_NAMES, Severity, State, Status
+from fleetpulse.stores.pages import all_alerts
 from fleetpulse.stores.protocols import Device
 
 OPEN_ALERT = Model(
@@ -69,6 +71,7 @@ DEVICE = Model(
     {**PRESENCE, "rejected_24h": count("Impossible channel values in the last 24 hours", 0)},
 )
 DEVICE_PAGE = page_model(DEVICE)
+DEVICE_SEEN = Model("DeviceSeen", {**DEVICE, "track_record": track_record_field()})
 
 devices = with_models(
     Namespace("devices", "The machines that are watched", path="/api/v1/devices"),
@@ -76,6 +79,7 @@ devices = with_models(
     PRESENCE,
     DEVICE,
     DEVICE_PAGE,
+    DEVICE_SEEN,
 )
 
 PARAMETERS = (query.LIMIT, query.CURSOR)
@@ -105,18 +109,23 @@ class Devices(Resource):
 class OneDevice(Resource):
     """One device."""
 
-    @documented(devices, DEVICE, "The device", problems=UNKNOWN_DEVICE)
+    @documented(devices, DEVICE_SEEN, "The device", problems=UNKNOWN_DEVICE)
     def get(self, device_id: str) -> Response:
-        """One device: status, newest reading, open alerts"""
+        """One device: status, newest reading, open alerts, and how often its warnings were right"""
         device = known_device(device_id)
         query.asked()
-        return pages.answer(views_with_rejected([device])[0])
+        seen = parts().track_records.past(device_id)
+        view = views_with_rejected([device])[0]
+        return pages.answer(view | {"track_record": track_record_view(seen)})
 
 
 def views_with_rejected(found: list[Device]) -> list[dict[str, Any]]:
     """Devices as the API shows them, with their impossible values of the last day."""
     now = now_ms()
-    alerts = {device.device_id: every_open_alert(store(), device.device_id) for device in found}
+    alerts = {
+        device.device_id: list(all_alerts(store(), device_id=device.device_id, open_only=True))
+        for device in found
+    }
     views = views_of(store(), found, alerts, now_ms=now, stale_after_ms=parts().stale_after_ms)
     names = [device.device_id for device in found]
     rejected = store().readings.rejected_since(names, now - DAY_MS)

@@ -13,10 +13,11 @@ from api.devices_known import devices_shown
 from api.documented import documented, with_models
 from api.fields import count, moment, number, words
 from api.parts import now_ms, parts, store
-from api.presence import by_device, every_open_alert, views_of, worst_first
+from api.presence import by_device, views_of, worst_first
 from api.resources.devices import OPEN_ALERT, PRESENCE
 from api.resources.readings import READING
 from fleetpulse.alerts import Status
+from fleetpulse.stores.pages import all_alerts
 from fleetpulse.telemetry import CHANNELS
 
 COUNTS = Model("Counts", {str(each): count(f"Devices that are {each}", 1) for each in Status})
@@ -70,7 +71,7 @@ class Fleet(Resource):
         views = views_of(
             store(),
             devices_shown(),
-            by_device(every_open_alert(store(), only_device())),
+            by_device(all_alerts(store(), device_id=only_device(), open_only=True)),
             now_ms=now,
             stale_after_ms=stale_after_ms,
         )

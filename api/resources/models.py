@@ -9,9 +9,12 @@ from flask import Response
 from flask_restx import Model, Namespace, Resource, fields
 
 from api import pages, query
+from api.callers import only_device
 from api.documented import documented, page_model, with_models
 from api.fields import count, flag, number, texts, words
 from api.parts import parts
+from api.track_records import TRACK_RECORD, track_record_field, track_record_view
+from fleetpulse.track_record import ModelName, Past
 from model.registry import ModelCard
 
 SOURCE = Model(
@@ -55,12 +58,17 @@ CARD = Model(
         ),
         "question": words("What it answers", "Will the temperature reach its limit within 120 s?"),
         "limits": words("What it cannot do", "Machines without a temperature sensor."),
+        "track_record": track_record_field(),
     },
 )
 CARD_PAGE = page_model(CARD)
 
 models = with_models(
-    Namespace("models", "What foresees stress", path="/api/v1/models"), SOURCE, CARD, CARD_PAGE
+    Namespace("models", "What foresees stress", path="/api/v1/models"),
+    SOURCE,
+    TRACK_RECORD,
+    CARD,
+    CARD_PAGE,
 )
 
 
@@ -70,16 +78,18 @@ class Models(Resource):
 
     @documented(models, CARD_PAGE, "Every model")
     def get(self) -> Response:
-        """The card of every model: its data, metrics and limits"""
+        """The card of every model: its data, metrics and limits, and how often it was right"""
         query.asked()
         in_use = parts().registry.current()
+        seen = parts().track_records.past(only_device())
         items = [
-            card_view(card, in_use=in_use.get(card.name) == card)
+            card_view(card, seen, in_use=in_use.get(card.name) == card)
             for card in parts().registry.cards()
         ]
         return pages.answer({"items": items, "next_cursor": None})
 
 
-def card_view(card: ModelCard, *, in_use: bool) -> dict[str, Any]:
-    """A model card as the API shows it."""
-    return msgspec.structs.asdict(card) | {"in_use": in_use}
+def card_view(card: ModelCard, seen: Past, *, in_use: bool) -> dict[str, Any]:
+    """A model card as the API shows it, with how often the model was right."""
+    record = track_record_view(seen, ModelName(card.name, card.version))
+    return msgspec.structs.asdict(card) | {"in_use": in_use, "track_record": record}

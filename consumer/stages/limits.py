@@ -185,7 +185,7 @@ class Limits:
                 value=_known(sight.value),
                 limit=rule.limit,
                 causes=watch.causes,
-                model_version=batch.model_version if predicted else None,
+                model_version=self._predictor.versions[rule.name] if predicted else None,
                 severity=severity_of(begun, rule),
             )
         )

@@ -39,6 +39,10 @@ class Predictor(Protocol):
         """Which models these are."""
 
     @property
+    def versions(self) -> Mapping[str, str]:
+        """Which model each rule has."""
+
+    @property
     def thresholds(self) -> Mapping[str, float]:
         """Which probability means soon, by rule."""
 

@@ -114,6 +114,7 @@ def save_event(
     state: State = State.SOON,
     at: int = NOON,
     severity: Severity = Severity.WARNING,
+    model_version: str | None = None,
 ) -> None:
     """Store one alert event."""
     event = AlertEvent(
@@ -127,6 +128,7 @@ def save_event(
         at=at,
         severity=severity,
         causes=["it is getting hot"],
+        model_version=model_version,
     )
     store.save(Scored(rows=NO_ROWS, events=[event], stored_at=at))
 

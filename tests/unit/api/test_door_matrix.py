@@ -51,6 +51,13 @@ OPEN_FOR = {
 }  # fmt: skip
 
 CHANGE = {"rule": "heat", "limit": 75}
+
+
+def verdict_on(device_id: str) -> dict[str, str]:
+    """An owner's opinion of that device's first alert."""
+    return {"alert_id": f"{device_id}:heat:1", "opinion": "right"}
+
+
 # (rule of the url_map, method) -> what is asked: (path, body, which row)
 ROUTES: dict[tuple[str, str], list[tuple[str, object, str]]] = {
     ("/", "GET"): [("/", None, "page")],
@@ -90,6 +97,10 @@ ROUTES: dict[tuple[str, str], list[tuple[str, object, str]]] = {
         ("/api/v1/devices/a/rules", CHANGE, "act a"),
         ("/api/v1/devices/b/rules", CHANGE, "act b"),
     ],
+    ("/api/v1/devices/<string:device_id>/verdicts", "PUT"): [
+        ("/api/v1/devices/a/verdicts", verdict_on("a"), "act a"),
+        ("/api/v1/devices/b/verdicts", verdict_on("b"), "act b"),
+    ],
     ("/api/v1/alerts", "GET"): [
         ("/api/v1/alerts", None, "shared"),
         ("/api/v1/alerts?device_id=a", None, "of a"),
@@ -119,6 +130,8 @@ def a_store() -> MemoryStore:
     store = MemoryStore()
     save_reading(store, "a", kind="pc")
     save_reading(store, "b", kind="pc")
+    save_event(store, "a")
+    save_event(store, "b")
     store.heartbeats.beat(Heartbeat(process="consumer", at=NOON))
     return store
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from fleetpulse import errors
 from fleetpulse.alerts import RULE_NAMES, Status, rule_named
 from fleetpulse.errors import StoreBusy
 from fleetpulse.stores.memory import MemoryStore
-from fleetpulse.stores.protocols import ClockAhead, Store
+from fleetpulse.stores.protocols import ClockAhead, Opinion, Store, Verdict
 from tests.contracts.builders import (
     NOON,
     SECOND,
@@ -21,11 +22,13 @@ from tests.contracts.builders import (
     a_device,
     a_reading,
     an_episode,
+    an_event,
     scored,
     told,
 )
 
 STALE_AFTER_MS = 30 * SECOND
+CHAT = "telegram:42"
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def store() -> Store:
 
 
 def ask(store: Store, text: str, *, now: int = NOON + 5 * SECOND) -> str:
-    return answer(store, text, now, stale_after_ms=STALE_AFTER_MS).text
+    return answer(store, text, now, stale_after_ms=STALE_AFTER_MS, said_by=CHAT).text
 
 
 def test_start_says_what_will_happen_and_what_can_be_asked(store: Store) -> None:
@@ -98,7 +101,7 @@ def test_devices_are_listed_worst_first_with_a_button_each(store: Store) -> None
         store.save(scored(a_reading(name, status=status), new_devices=[a_device(name)]))
     store.save(scored(new_devices=[a_device("c-silent")]))
 
-    post = answer(store, "/devices", NOON, stale_after_ms=STALE_AFTER_MS)
+    post = answer(store, "/devices", NOON, stale_after_ms=STALE_AFTER_MS, said_by=CHAT)
 
     names = [line.split("<b>")[1].split("</b>")[0] for line in post.text.splitlines()[1:]]
     assert names == ["b-stressed", "a-soon", "c-silent", "pi-1"]
@@ -210,7 +213,7 @@ def test_status_of_a_device_that_only_sent_the_future_says_that_its_clock_is_ahe
 def test_a_name_that_is_nearly_right_is_answered_with_the_right_one(
     store: Store, name: str
 ) -> None:
-    post = answer(store, f"/status {name}", NOON, stale_after_ms=STALE_AFTER_MS)
+    post = answer(store, f"/status {name}", NOON, stale_after_ms=STALE_AFTER_MS, said_by=CHAT)
 
     assert post.text == f"I know no device called {name}. Do you mean pi-1?"
     assert post.buttons[0].command == "/status pi-1"
@@ -306,6 +309,46 @@ def test_a_limit_of_an_unknown_device_is_refused(store: Store) -> None:
 
 
 # -- errors
+
+
+def test_how_often_warnings_were_right_is_told_by_span_and_by_model(store: Store) -> None:
+    soon, stressed, recovered = an_episode(at=NOON - 600 * SECOND)
+    for event in (soon, stressed, recovered, an_event(episode=2, at=NOON - 600 * SECOND)):
+        store.save(told(msgspec.structs.replace(event, model_version="heat-1")))
+
+    lines = ask(store, "/model").splitlines()
+
+    right = "1 of 2 warnings right, 1 of 1 stresses foreseen, about 1 min ahead"
+    assert lines[1:4] == [f"7 days: {right}", f"30 days: {right}", f"heat heat-1: {right}"]
+
+
+def test_a_model_that_had_nothing_to_say_has_no_record(store: Store) -> None:
+    assert "7 days: nothing happened yet" in ask(store, "/model")
+
+
+@pytest.mark.parametrize(
+    ("command", "opinion", "words"),
+    [
+        ("right", Opinion.RIGHT, "was right"),
+        ("false", Opinion.FALSE_ALARM, "was a false alarm"),
+    ],
+)
+def test_what_the_owner_calls_a_warning_is_kept(
+    store: Store, command: str, opinion: Opinion, words: str
+) -> None:
+    store.save(told(an_event()))
+
+    said = ask(store, f"/{command} pi-1:heat:1", now=NOON)
+
+    assert words in said
+    verdict = Verdict(alert_id="pi-1:heat:1", opinion=opinion, said_at=NOON, said_by=CHAT)
+    assert store.alerts.verdicts_of(["pi-1:heat:1"]) == {"pi-1:heat:1": verdict}
+
+
+@pytest.mark.parametrize("alert_id", ["pi-1:heat:7", "<b>", "x" * 500])
+def test_a_warning_that_never_was_is_not_judged(store: Store, alert_id: str) -> None:
+    assert ask(store, f"/right {alert_id}").startswith("I know no alert called ")
+    assert store.alerts.verdicts_of([alert_id]) == {}
 
 
 def test_a_store_that_is_away_is_admitted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,10 +104,20 @@ def test_every_state_of_every_rule_has_words_whatever_is_missing(state: State, r
     assert "pi-1" in summary_post([bare], NOON).text
 
 
-def test_a_warning_has_a_button_that_asks_for_the_status() -> None:
-    (button,) = alert_post(an_event(), None, NOON).buttons
+def test_a_warning_has_buttons_for_the_status_and_for_the_owner_s_verdict() -> None:
+    buttons = alert_post(an_event(episode=3), None, NOON).buttons
 
-    assert button.command == "/status pi-1"
+    assert [(button.label, button.command) for button in buttons] == [
+        ("Status now", "/status pi-1"),
+        ("Right", "/right pi-1:heat:3"),
+        ("False alarm", "/false pi-1:heat:3"),
+    ]
+
+
+def test_only_a_warning_can_be_judged() -> None:
+    (button,) = alert_post(an_event(State.STRESSED), None, NOON).buttons
+
+    assert button.label == "Status now"
 
 
 def test_a_name_too_long_for_a_button_has_none() -> None:

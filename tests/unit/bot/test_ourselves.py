@@ -17,7 +17,9 @@ def reported(bench: Bench, matter: Matter, problem: str | None) -> None:
 
 
 def said(bench: Bench, text: str) -> str:
-    return answer(bench.store, text, bench.clock.now_ms(), stale_after_ms=30_000).text
+    return answer(
+        bench.store, text, bench.clock.now_ms(), stale_after_ms=30_000, said_by="telegram:42"
+    ).text
 
 
 def test_a_problem_of_ours_is_told_as_one_sentence_without_chart_or_button(bench: Bench) -> None:

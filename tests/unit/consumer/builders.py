@@ -77,6 +77,10 @@ class FakePredictor:
     thresholds: Mapping[str, float] = field(default_factory=lambda: {"heat": 0.5, "overload": 0.5})
     before: dict[int, tuple[int, float]] = field(default_factory=dict)
 
+    @property
+    def versions(self) -> Mapping[str, str]:
+        return {"heat": f"heat-of-{self.version}", "overload": f"overload-of-{self.version}"}
+
     def score(
         self,
         slots: NDArray[np.int64],

@@ -204,6 +204,7 @@ def test_the_models_that_score_say_what_soon_is() -> None:
     batch = limits(predict(predictor, rules)(Order(ManualClock(NOON))(batch)))
 
     assert [event.state for event in batch.events] == [State.SOON]
+    assert batch.events[0].model_version == "heat-of-fake-1"
 
 
 def test_a_rule_that_is_switched_off_ends_its_alert_and_stays_quiet() -> None:
