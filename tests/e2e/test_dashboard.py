@@ -20,7 +20,7 @@ from fleetpulse.clock import SystemClock
 from fleetpulse.keys import Purpose, make_key
 from fleetpulse.notices import Matter, Notices
 from fleetpulse.stores.memory import MemoryStore
-from fleetpulse.stores.protocols import Resolution, Scope
+from fleetpulse.stores.protocols import Opinion, Resolution, Scope
 from fleetpulse.telemetry import CHANNEL_NAMES
 from tests.unit.api.builders import CARD, FakePublisher, FakeRegistry, save_event, save_reading
 
@@ -135,6 +135,37 @@ def a_raspberry(store: MemoryStore, seq: int = 1, **more: Any) -> None:
     """A newest reading of the device `pi-1`."""
     channels: dict[str, Any] = {"temperature_c": 61.3, "load_pct": 37.5} | more
     save_reading(store, "pi-1", at=now_ms(), seq=seq, probability=0.42, **channels)
+
+
+def test_an_owner_says_what_a_warning_was(page: Page, site: Site, store: MemoryStore) -> None:
+    a_raspberry(store)
+    at = now_ms() - 300_000
+    save_event(store, "pi-1", at=at, model_version=CARD.version)
+    save_event(store, "pi-1", state=State.OK, at=at + 90_000, model_version=CARD.version)
+    page.goto(site.url)
+    warning = page.locator(".alerts li")
+    expect(warning.locator(".outcome")).to_have_text("did not come")
+    expect(page.locator(".record tbody tr").first).to_contain_text("heat, 7 days0 of 1 (0 %)")
+
+    warning.get_by_role("button", name="Right").click()
+
+    said = warning.get_by_role("button", name="Right")
+    expect(said).to_have_attribute("aria-pressed", "true")
+    page.goto(f"{site.url}/devices/pi-1")
+    expect(page.locator(".record tbody tr").first).to_contain_text("7 days1 of 1 (100 %)")
+    assert store.alerts.verdicts_of(["pi-1:heat:1"])["pi-1:heat:1"].opinion is Opinion.RIGHT
+
+
+def test_a_stress_without_a_warning_has_no_verdict(
+    page: Page, site: Site, store: MemoryStore
+) -> None:
+    a_raspberry(store)
+    save_event(store, "pi-1", state=State.STRESSED, at=now_ms() - 5_000, model_version=CARD.version)
+
+    page.goto(site.url)
+
+    expect(page.locator(".alerts .outcome")).to_have_text("not foreseen")
+    expect(page.locator(".alerts .verdict")).to_be_hidden()
 
 
 def test_every_device_is_shown_with_its_values(page: Page, site: Site, store: MemoryStore) -> None:

@@ -2,7 +2,11 @@
 
 import { element, keyed, setClass, setText } from "./dom.js";
 import { ago, moment, percent, span } from "./format.js";
+import { judge } from "./rest.js";
 import { statePill } from "./status.js";
+
+const OUTCOMES = { true: "foreseen", false: "did not come", missed: "not foreseen" };
+const OPINIONS = [["right", "Right"], ["false_alarm", "False alarm"]];
 
 /** A list of alerts; `withDevice` says whether rows name their device. */
 export function alertList({ withDevice, empty }) {
@@ -31,12 +35,15 @@ function alertRow(shownFirst, withDevice) {
   const age = element("span", { className: "age" });
   const steps = element("p", { className: "steps" });
   const causes = element("p", { className: "causes" });
+  const outcome = element("span", { className: "outcome" });
+  const verdict = verdictButtons();
   const node = element(
     "li",
     {},
-    element("div", { className: "line" }, pill.node, ...(withDevice ? [device] : []), rule, age),
+    element("div", { className: "line" }, pill.node, ...(withDevice ? [device] : []), rule, outcome, age),
     steps,
     causes,
+    verdict.node,
   );
   let shown = null;
   return {
@@ -49,9 +56,47 @@ function alertRow(shownFirst, withDevice) {
       setText(steps, isOurs(alert) ? ownSteps(alert) : stepsOf(alert));
       setText(causes, alert.causes.join("; "));
       causes.hidden = !alert.causes.length;
+      setText(outcome, OUTCOMES[alert.outcome] ?? "");
+      setClass(outcome, `outcome is-${alert.outcome}`);
+      verdict.update(alert);
     },
     tick(nowMs) {
       if (shown) setText(age, ago(shown.changed_at, nowMs));
+    },
+  };
+}
+
+/** What the owner thinks of a warning: two buttons, one of them pressed once it was said. */
+function verdictButtons() {
+  const says = element("span", { className: "says", role: "status" });
+  let shown = null;
+  const buttons = OPINIONS.map(([opinion, label]) => {
+    const button = element("button", { type: "button", "aria-pressed": "false" }, label);
+    button.addEventListener("click", () => say(opinion));
+    return { opinion, button };
+  });
+  const node = element("p", { className: "verdict" }, ...buttons.map(({ button }) => button), says);
+
+  async function say(opinion) {
+    try {
+      await judge(shown, opinion);
+      press(opinion);
+      setText(says, "");
+    } catch (problem) {
+      setText(says, problem.status ? problem.message : "Not kept: the API does not answer.");
+    }
+  }
+
+  function press(said) {
+    for (const { opinion, button } of buttons) button.setAttribute("aria-pressed", String(opinion === said));
+  }
+
+  return {
+    node,
+    update(alert) {
+      shown = alert;
+      node.hidden = alert.model_version === null || alert.stressed_at === alert.opened_at;
+      press(alert.opinion);
     },
   };
 }

@@ -5,6 +5,7 @@ import { Chart, limitOf } from "./chart.js";
 import { element, setText } from "./dom.js";
 import { mainChannel, panel } from "./fleet.js";
 import { ago, amount, moment, percent, span, unitAfter } from "./format.js";
+import { recordTable } from "./record.js";
 import * as rest from "./rest.js";
 import { rulesTable } from "./rules.js";
 import { statusPill } from "./status.js";
@@ -26,6 +27,7 @@ export function devicePage(deviceId) {
     limits = changed;
     draw();
   });
+  const record = recordTable({ empty: "Nothing was foreseen or missed in the last 30 days." });
   const alerts = alertList({ withDevice: false, empty: "No alert was ever opened for this device." });
   const node = element(
     "div",
@@ -37,6 +39,7 @@ export function devicePage(deviceId) {
     panel("Newest reading", element("div", { className: "tools" }), tiles, legend),
     panel("History", element("div", { className: "tools" }, channelChoice, periods), chart.node),
     panel("Alerts", element("div", { className: "tools" }), alerts.node),
+    panel("How often its warnings were right", element("div", { className: "tools" }), record.node),
     panel("Rules", element("div", { className: "tools" }), rules.node),
   );
   let channels = null;
@@ -114,6 +117,7 @@ export function devicePage(deviceId) {
       draw();
       if (wantsRules) rules.update(limits);
       alerts.update(happened);
+      record.update([{ name: "", track_record: found.track_record }]);
       await refreshChart();
       return serverMs;
     },

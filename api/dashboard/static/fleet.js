@@ -4,12 +4,14 @@ import { alertList } from "./alerts.js";
 import { Chart, limitOf } from "./chart.js";
 import { element, keyed, setClass, setText } from "./dom.js";
 import { ago, amount, span, unitAfter } from "./format.js";
+import { recordTable } from "./record.js";
 import * as rest from "./rest.js";
 import { STATUSES, probabilityBar, statusPill } from "./status.js";
 
 const CHARTS = 6;
 const CHART_MINUTES = 15;
 const RULES_EVERY_MS = 30_000;
+const MODELS_EVERY_MS = 30_000;
 // What most people look at comes first; channels that are named nowhere here come between.
 const FIRST_COLUMNS = ["temperature_c", "load_pct", "memory_pct", "disk_pct", "power_w", "clock_ghz", "fan_cfm"];
 const LAST_COLUMNS = ["requested_clock_ghz", "load_1m", "throttled", "undervoltage", "voltage_v"];
@@ -20,6 +22,7 @@ export function fleetPage() {
   let words = "";
   let most = LARGE_FLEET;
   let newest = null;
+  let modelsAt = 0;
 
   const counts = new Map(STATUSES.map((status) => [status, countTile(status, choose)]));
   const filter = element("input", {
@@ -33,6 +36,7 @@ export function fleetPage() {
   const table = deviceTable();
   const charts = chartPanels();
   const alerts = alertList({ withDevice: true, empty: "Nothing has happened yet." });
+  const record = recordTable({ empty: "Nothing was foreseen or missed in the last 30 days." });
   const welcome = element(
     "p",
     { className: "empty" },
@@ -48,6 +52,7 @@ export function fleetPage() {
     fleetPanel,
     chartPanel,
     panel("Alerts", element("div", { className: "tools" }), alerts.node),
+    panel("How often warnings were right", element("div", { className: "tools" }), record.node),
   );
   filter.addEventListener("input", () => {
     words = filter.value.trim().toLowerCase();
@@ -91,6 +96,10 @@ export function fleetPage() {
       draw();
       alerts.update(happened);
       await charts.update(fleet);
+      if (Date.now() - modelsAt > MODELS_EVERY_MS) {
+        modelsAt = Date.now();
+        record.update((await rest.models()).filter(({ in_use: used }) => used));
+      }
       return fleet.generated_at;
     },
     tick(nowMs) {

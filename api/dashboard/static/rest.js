@@ -30,14 +30,15 @@ export async function alerts({ deviceId = null, limit = 20 } = {}) {
   return (await ask(`/alerts?limit=${limit}${of}`)).items;
 }
 
-export async function changeRule(id, change) {
-  const options = {
-    method: "PUT",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(change),
-  };
-  return (await ask(`${deviceAt(id)}/rules`, options)).items;
-}
+export const models = async () => (await ask("/models")).items;
+
+const put = (path, body) =>
+  ask(path, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+
+export const changeRule = async (id, change) => (await put(`${deviceAt(id)}/rules`, change)).items;
+
+/** Say what an alert was: right or false_alarm. */
+export const judge = ({ device_id: id, alert_id }, opinion) => put(`${deviceAt(id)}/verdicts`, { alert_id, opinion });
 
 /** The newest readings, or their rollups, since a moment, oldest first; at most `pages` times 1,000.
  *
