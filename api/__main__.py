@@ -90,7 +90,7 @@ def application(settings: ApiSettings, opened: ExitStack, *, chat_url: str | Non
     opened.callback(publisher.close)
     return create_app(
         store,
-        open_registry(settings.models, aws=settings.aws),
+        open_registry(settings.models, aws=settings.aws, key=settings.model_key),
         clock=SystemClock(),
         interval_s=settings.interval_s,
         door=door_of(settings),

@@ -21,7 +21,7 @@ from fleetpulse.clock import Clock
 from fleetpulse.errors import ModelError, StoreError
 from fleetpulse.health import Health
 from fleetpulse.notices import Matter, Notices
-from fleetpulse.settings import AwsKeys
+from fleetpulse.settings import AwsKeys, Secret
 from model.history import Floats, Int64s
 from model.predictor import FleetPredictor, Models, Scores, load_models, load_predictor
 from model.registry import ModelCard, ModelRegistry, Promotion, open_registry
@@ -232,6 +232,7 @@ def follow(
     url: str | None,
     *,
     aws: AwsKeys | None = None,
+    key: Secret | None = None,
     kept: Path,
     health: Health,
     notices: Notices,
@@ -240,13 +241,14 @@ def follow(
 ) -> Predictor:
     """The predictor of the models at `url`, following them until `stop` is set.
 
-    url: None for the shipped models, which nobody promotes. kept: folder for the last good models.
+    url: None for the shipped models, which nobody promotes. key: what models are signed with.
+    kept: folder for the last good models.
     While the registry cannot be used at the start, the last good ones serve, or else the shipped
     ones. Raises ModelError for an address that is not one.
     """
     if url is None:
         return load_predictor()
-    registry = open_registry(url, aws=aws)
+    registry = open_registry(url, aws=aws, key=key)
     last_good = LastGood(kept / "last-good", registry.place)
     first = fallback(last_good)
     watch = ModelWatch(registry, last_good, first, health=health, notices=notices)

@@ -38,6 +38,7 @@ def consume(settings: ConsumerSettings, stop: threading.Event) -> None:
             predictor = follow(
                 settings.models,
                 aws=settings.aws,
+                key=settings.model_key,
                 kept=settings.data / "models",
                 health=health,
                 notices=Notices(store, clock),

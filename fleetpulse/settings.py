@@ -240,6 +240,12 @@ class ModelSettings(AwsSettings):
         "Address of the models: `dir:FOLDER` or `s3://BUCKET/PREFIX?region=…&endpoint=…`."
         " Default: the models that are shipped.",
     )
+    model_key: Secret | None = setting(
+        None,
+        "FLEETPULSE_MODEL_KEY",
+        "Any long secret. Models are signed with it when they are published and promoted, and those"
+        " that are not are refused. Absent: nothing is signed or checked.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

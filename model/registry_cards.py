@@ -14,6 +14,7 @@ from fleetpulse.errors import ModelError
 
 RETRAIN = "make it again with `fleetpulse train`, or set FLEETPULSE_MODELS to good models"
 # Names of rules, versions and files: a part of a path, never more.
+Signature = Annotated[str, Meta(pattern="^[0-9a-f]*\\Z")]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -45,6 +46,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, float | int | str]
     question: str
     limits: str  # what it cannot do
+    signature: Signature = ""  # HMAC-SHA256 by FLEETPULSE_MODEL_KEY; empty: nobody signed it
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +64,7 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
     promoted_at: str  # ISO 8601, UTC; empty for number 0
     models: dict[str, Choice]  # by rule
     before: dict[str, str] = {}  # by rule, the version that was in use before: to go back to
+    signature: Signature = ""
 
 
 class Registry(Protocol):

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fleetpulse.errors import ModelError
-from model.registry_cards import RETRAIN, Choice, ModelCard, Promotion, card_in, sha256
-from model.registry_objects import CURRENT, Absent, Found, PublishedModels
+from model.registry_cards import RETRAIN, Choice, ModelCard, Promotion, sha256
+from model.registry_objects import CURRENT, UNSEALED, Absent, Found, PublishedModels
+from model.registry_seal import Seal
 
 
 class FolderObjects:
@@ -93,8 +94,8 @@ class FolderRegistry(PublishedModels):
     folder is the one to use: `heat.json`, its card, and `heat.skops`, as `fleetpulse train` writes.
     """
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(FolderObjects(folder))
+    def __init__(self, folder: Path, seal: Seal = UNSEALED) -> None:
+        super().__init__(FolderObjects(folder), seal)
         self._folder = folder
 
     def cards(self) -> Sequence[ModelCard]:
@@ -128,7 +129,7 @@ class FolderRegistry(PublishedModels):
         if not self._folder.is_dir():
             raise ModelError(f"The model folder {self._folder} does not exist: {RETRAIN}.")
         names = sorted(path.name for path in self._folder.glob("*.json") if path.name != CURRENT)
-        return [(name, card_in(self._card(name), self._where(name))) for name in names]
+        return [(name, self._card_in(self._card(name), self._where(name))) for name in names]
 
 
 @contextlib.contextmanager

@@ -19,10 +19,12 @@ import msgspec
 
 from fleetpulse.errors import ModelError
 from model.registry_cards import RETRAIN, Choice, ModelCard, Promotion, card_in, encoded, sha256
+from model.registry_seal import Seal
 
 CURRENT = "current.json"
 MOST_BYTES_OF_TEXT = 256 * 1024
 MOST_BYTES_OF_A_MODEL = 32 * 1024 * 1024
+UNSEALED = Seal()
 NOTHING_PROMOTED = Promotion(number=0, promoted_at="", models={})
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -70,8 +72,8 @@ class Objects(Protocol):
 class PublishedModels:
     """A registry on objects, in a bucket or in a folder."""
 
-    def __init__(self, objects: Objects) -> None:
-        self._objects = objects
+    def __init__(self, objects: Objects, seal: Seal = UNSEALED) -> None:
+        self._objects, self._seal = objects, seal
         self._cards: dict[str, Found] = {}  # by key: asked for again only when their tag changes
         self._digests: dict[str, tuple[str, str]] = {}  # of files by key: tag and SHA-256
 
@@ -84,12 +86,15 @@ class PublishedModels:
         """Every published card, by name and version."""
         tags = self._objects.tags()
         keys = sorted(key for key in tags if CARD_KEY.fullmatch(key))
-        found = [card_in(self._card(key, tags[key]), self._where(key)) for key in keys]
+        found = [self._card_in(self._card(key, tags[key]), self._where(key)) for key in keys]
         return sorted(found, key=lambda card: (card.name, card.version))
 
     def promotion(self) -> Promotion:
         """What `current.json` says; the number 0 where there is none."""
-        return self._current()[0]
+        promotion, _ = self._read_current()
+        if promotion != NOTHING_PROMOTED:
+            self._seal.check(promotion, self._where(CURRENT))
+        return promotion
 
     def promoted(self, promotion: Promotion) -> Mapping[str, ModelCard]:
         """The cards of a promotion by rule, each checked against the promotion's digest."""
@@ -125,7 +130,7 @@ class PublishedModels:
             raise ModelError(
                 f"The card of {card.name} {card.version} describes another file: {RETRAIN}."
             )
-        key = _card_key(card.name, card.version)
+        key, card = _card_key(card.name, card.version), self._seal.on(card)
         card_in(encoded(card), key)
         # The card last: whoever sees it finds its file.
         self._publish(f"{posixpath.dirname(key)}/{card.file}", content, MOST_BYTES_OF_A_MODEL)
@@ -133,13 +138,16 @@ class PublishedModels:
 
     def promote(self, versions: Mapping[str, str]) -> Promotion:
         """Have these versions used from now on, by rule; other rules stay as they are."""
-        before, tag = self._current()
+        # Signed or not: whose cards are signed may sign what was promoted before there was a key.
+        before, tag = self._read_current()
         chosen = {rule: self._choice(rule, version) for rule, version in versions.items()}
-        promotion = Promotion(
-            number=before.number + 1,
-            promoted_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            models={**before.models, **chosen},
-            before={**before.before, **_left(before, chosen)},
+        promotion = self._seal.on(
+            Promotion(
+                number=before.number + 1,
+                promoted_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                models={**before.models, **chosen},
+                before={**before.before, **_left(before, chosen)},
+            )
         )
         for card in self.promoted(promotion).values():
             self.read(card)
@@ -160,8 +168,8 @@ class PublishedModels:
     def _file_of(self, card: ModelCard) -> str:
         return f"{card.name}/{card.version}/{card.file}"
 
-    def _current(self) -> tuple[Promotion, str | None]:
-        """What is promoted, and the tag of the file that says so."""
+    def _read_current(self) -> tuple[Promotion, str | None]:
+        """What is promoted, signed or not, and the tag of the file that says so."""
         try:
             found = self._objects.get(CURRENT, MOST_BYTES_OF_TEXT)
         except Absent:
@@ -180,6 +188,12 @@ class PublishedModels:
                 )
         return promotion, found.tag
 
+    def _card_in(self, content: bytes, where: str) -> ModelCard:
+        """The card in a file's bytes, if it may be believed."""
+        card = card_in(content, where)
+        self._seal.check(card, f"The model card {where}")
+        return card
+
     def _card(self, key: str, tag: str | None = None) -> bytes:
         """A card's bytes. tag: it is known to have this one now."""
         known = self._cards.get(key)
@@ -197,7 +211,7 @@ class PublishedModels:
                 f"The model card {where} is not the one that was promoted (another digest):"
                 f" {_PROMOTE_AGAIN}."
             )
-        card = card_in(content, where)
+        card = self._card_in(content, where)
         if (card.name, card.version) != (rule, choice.version):
             raise ModelError(
                 f"The model card {where} is of {card.name} {card.version}, and"
@@ -222,11 +236,17 @@ class PublishedModels:
             raise ModelError(f"{key} has more than {most_bytes} bytes, which nobody would read.")
         if self._objects.create(key, content):
             return
-        if self._objects.get(key, most_bytes).content != content:
+        found = self._objects.get(key, most_bytes)
+        if found.content == content:
+            return
+        if not (_is_signed_anew(found.content, content) and self._replaced(key, content, found)):
             raise ModelError(
                 f"{self._where(key)} exists with other content, and what is published never"
                 " changes: make the model again, which gives it another version."
             )
+
+    def _replaced(self, key: str, content: bytes, found: Found) -> bool:
+        return self._objects.replace(key, content, found.tag)
 
     def _refuse_changed(self, key: str, card: ModelCard) -> None:
         if self._digests[key][1] != card.sha256:
@@ -234,6 +254,16 @@ class PublishedModels:
                 f"The model file {self._where(key)} is not the one that its card describes"
                 f" (another digest): {RETRAIN}."
             )
+
+
+def _is_signed_anew(before: bytes, after: bytes) -> bool:
+    """Whether these are a card before and after somebody signed it, with another key perhaps."""
+    try:
+        cards = [msgspec.json.decode(content, type=ModelCard) for content in (before, after)]
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False
+    old, new = (msgspec.structs.replace(card, signature="") for card in cards)
+    return old == new and bool(cards[1].signature)
 
 
 def _left(before: Promotion, chosen: Mapping[str, Choice]) -> dict[str, str]:

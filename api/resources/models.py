@@ -33,6 +33,7 @@ CARD = Model(
         "name": words("The rule that it foresees", "heat"),
         "version": words("Its version: day and digest", "2026-11-22-5f2c"),
         "in_use": flag("Whether it is the one that the consumer uses", True),
+        "signed": flag("Whether it is signed with FLEETPULSE_MODEL_KEY", False),
         "made_at": words("When it was made, ISO 8601, UTC", "2026-11-22T10:00:00Z"),
         "file": words("Its file, beside the card", "heat.skops"),
         "sha256": words("SHA-256 of the file", "5f2c" * 16),
@@ -91,5 +92,7 @@ class Models(Resource):
 
 def card_view(card: ModelCard, seen: Past, *, in_use: bool) -> dict[str, Any]:
     """A model card as the API shows it, with how often the model was right."""
+    shown = msgspec.structs.asdict(card)
+    is_signed = bool(shown.pop("signature"))
     record = track_record_view(seen, ModelName(card.name, card.version))
-    return msgspec.structs.asdict(card) | {"in_use": in_use, "track_record": record}
+    return shown | {"in_use": in_use, "signed": is_signed, "track_record": record}

@@ -35,7 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         settings = load(ConsumerSettings, store=options.store)
-        predictor = load_predictor(open_registry(settings.models, aws=settings.aws))
+        predictor = load_predictor(
+            open_registry(settings.models, aws=settings.aws, key=settings.model_key)
+        )
         backtest = Backtest(predictor, options.kind, limits_in(options.limit), options.threshold)
         if options.input is not None:
             rows = _replay(_of_file(options.input), backtest, options)

@@ -21,7 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         settings = load(ModelSettings, models=options.models)
-        with closing(open_registry(settings.models, aws=settings.aws)) as registry:
+        with closing(
+            open_registry(settings.models, aws=settings.aws, key=settings.model_key)
+        ) as registry:
             options.act(registry, options)
     except SettingsError as problem:
         sys.stderr.write(f"fleetpulse models: {problem}\n")

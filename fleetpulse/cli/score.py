@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = load(ModelSettings)
         limits = limits_in(options.limit)
-        registry = open_registry(settings.models, aws=settings.aws)
+        registry = open_registry(settings.models, aws=settings.aws, key=settings.model_key)
 
         def scoring() -> Scoring:
             return Scoring(load_predictor(registry), options.kind, limits)
