@@ -16,6 +16,7 @@ MINUTE_MS = BUCKET_MS[Resolution.MINUTE]
 # Each save writes an item to each shard that it has readings of, and a page of one device reads the
 # whole shard: fewer cost less to write, more cost less to read.
 CHUNK_SHARDS = 16
+_HALF = 2**63  # numbers of chunks, of 8 bytes, are below zero unless they are to come behind
 _OPEN = "open/"  # no device is called so
 ROWS_OF_A_CHUNK = 1_000  # with the longest names and causes they stay under 400 KB
 
@@ -32,14 +33,18 @@ class Chunks:
         self._dynamo, self._keep_s = dynamo, keep_s
         self._table = dynamo.table(READINGS)
 
-    def prepared(self, rows: Iterable[Row]) -> list[Item]:
-        """The chunks that these rows make."""
+    def prepared(self, rows: Iterable[Row], *, behind: bool = False) -> list[Item]:
+        """The chunks that these rows make.
+
+        behind: those that come after all others of their minute. Of equal readings the first one
+        counts, so rows in these change nothing that is stored.
+        """
         parts: dict[tuple[int, int], list[Row]] = {}
         for row in rows:
             part = (shard_of(row.device_id, CHUNK_SHARDS), minute_of(row.measured_at))
             parts.setdefault(part, []).append(row)
         return [
-            self._item(shard, minute, piece)
+            self._item(shard, minute, piece, behind=behind)
             for (shard, minute), found in parts.items()
             for piece in _pieces(found)
         ]
@@ -66,12 +71,12 @@ class Chunks:
         )
 
     def rows(self, shard: int) -> list[Row]:
-        """The readings of a shard."""
+        """The readings of a shard; of equal ones the first is the one that counts."""
         return [row for chunk in self.in_shard(shard) for row in rows_of(chunk)]
 
-    def _item(self, shard: int, minute: int, rows: list[Row]) -> Item:
+    def _item(self, shard: int, minute: int, rows: list[Row], *, behind: bool) -> Item:
         body, name = chunk_of(rows)
-        number = int.from_bytes(name, "big", signed=True)
+        number = (int.from_bytes(name, "big") >> 1) - (0 if behind else _HALF)
         return attributes(
             {
                 "device": _pk(shard),

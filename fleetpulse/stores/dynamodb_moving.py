@@ -20,7 +20,7 @@ from fleetpulse.stores.dynamodb_client import Dynamo, Item, Taken
 from fleetpulse.stores.dynamodb_minutes import Minutes
 from fleetpulse.stores.dynamodb_packing import Row
 from fleetpulse.stores.dynamodb_records import Records
-from fleetpulse.stores.dynamodb_values import key
+from fleetpulse.stores.dynamodb_values import key, unique
 from fleetpulse.stores.protocols import Bucket
 
 STILL_OPEN_MS = MINUTE_MS  # a minute is moved when it has been over for this long
@@ -74,7 +74,7 @@ class Mover:
 
     def _move(self, chunks: Sequence[Item]) -> None:
         minutes: dict[Bucket, list[Row]] = {}
-        for row in chain.from_iterable(map(rows_of, chunks)):
+        for row in unique(chain.from_iterable(map(rows_of, chunks)), lambda row: row[:3]).values():
             minute = (row.device_id, minute_of(row.measured_at))
             minutes.setdefault(minute, []).append(row)
         for minute, rows in minutes.items():

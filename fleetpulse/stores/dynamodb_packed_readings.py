@@ -50,8 +50,14 @@ class PackedReadings:
 
     def prepared(self, rows: Rows) -> Callable[[], None]:
         """What saves these rows, each reading once; raises ValueError for crooked columns."""
-        found = unique(packed_rows(rows), lambda row: row[:3])
-        return partial(self._save, self._chunks.prepared(found.values()))
+        new: dict[tuple[str, int, int], Row] = {}
+        again: dict[tuple[str, int, int], Row] = {}
+        for number, row in enumerate(packed_rows(rows)):
+            if row[:3] not in new and row[:3] not in again:
+                (again if number in rows.stored_before else new)[row[:3]] = row
+        chunks = self._chunks.prepared(new.values())
+        chunks += self._chunks.prepared(again.values(), behind=True)
+        return partial(self._save, chunks)
 
     def _save(self, chunks: Sequence[Item]) -> None:
         self._chunks.save(chunks)
@@ -169,7 +175,7 @@ class PackedReadings:
         for row in self._chunks.rows(shard):
             minute = (row.device_id, minute_of(row.measured_at))
             if minute in readings:
-                readings[minute][row[1:3]] = reading_of(row)
+                readings[minute].setdefault(row[1:3], reading_of(row))
         for minute, closed in self._minutes.of(minutes).items():
             readings[minute] |= {_place(reading): reading for reading in closed}
         made = (rollup_of_readings(minute, known.values()) for minute, known in readings.items())

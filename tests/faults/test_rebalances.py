@@ -91,7 +91,7 @@ def test_commits_that_the_group_refuses(
     report: Report,
     size: Size,
 ) -> None:
-    times = size.of(1, 10)
+    times = size.of(1, 5)
     with (
         report.row(Fault.COMMIT_FAILS, "SQLite", f"{times} times, librdkafka's mock") as row,
         contextlib.closing(Scene(mock_kafka, stores, ahead=AHEAD_OF_MOCK)) as scene,

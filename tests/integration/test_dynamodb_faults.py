@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from fleetpulse.alerts import Position, Status
@@ -299,6 +300,28 @@ def test_a_reading_that_was_surely_stored_before_stays_as_it_is(
         store.save(replace(again, rows=replace(again.rows, stored_before={0, 1})))
 
         assert store.readings.page("pi-1") == [first, second]
+
+
+def test_readings_that_come_again_change_nothing_in_a_minute_that_is_still_open(
+    dynamodb: DynamoDBLocal, prefix: str
+) -> None:
+    clock = ManualClock(NOON + 30_000)
+    first = [a_reading(f"pi-{number}", status=Status.SOON) for number in range(40)]
+    url = dynamodb.url(prefix, layout="minute")
+    with closing(DynamoStore(url, aws=KEYS, retention=LONG, clock=clock)) as store:
+        store.save(scored(*first))
+        again = [msgspec.structs.replace(reading, status=Status.STRESSED) for reading in first]
+        for number, reading in enumerate(again):  # a chunk each, wherever its hash puts it
+            parts = scored(reading, a_reading("pc-1", seq=number))
+            store.save(replace(parts, rows=replace(parts.rows, stored_before={0})))
+        names = [reading.device_id for reading in first]
+
+        opened = store.readings.latest_of(names)
+        clock.advance(180)
+        store.save(scored())
+
+        assert opened == {reading.device_id: reading for reading in first}
+        assert [store.readings.page(name) for name in names] == [[reading] for reading in first]
 
 
 @pytest.mark.parametrize("layout", ["reading", "minute"])
