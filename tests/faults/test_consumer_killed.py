@@ -30,7 +30,7 @@ def test_the_undisturbed_run_has_something_to_lose(fleet: Fleet, undisturbed: St
 def test_killed_again_and_again_under_load(
     any_scene: Scene, fleet: Fleet, undisturbed: Store, report: Report, size: Size
 ) -> None:
-    kills = size.of(5, 30)
+    kills = size.of(3, 30)
     with report.row(Fault.CONSUMER_KILLED, any_scene.backend, f"{kills} times under load") as row:
         member = any_scene.member()
         member.start()

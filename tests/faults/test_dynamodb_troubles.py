@@ -26,7 +26,7 @@ WARM = 10_000  # records, after which a consumer holds all that it ever will
 
 @pytest.mark.parametrize("dynamodb_scene", layouts("minute"), indirect=True)
 def test_a_third_of_all_writes_given_back(
-    dynamodb_scene: DynamoDBScene, fleet: Fleet, undisturbed: Store, report: Report
+    dynamodb_scene: DynamoDBScene, fleet: Fleet, undisturbed: Store, report: Report, size: Size
 ) -> None:
     scene, faults = dynamodb_scene.scene, dynamodb_scene.faults
     with report.row(Fault.STORE_UNPROCESSED, scene.backend, "30 % of all writes") as row:
@@ -37,7 +37,7 @@ def test_a_third_of_all_writes_given_back(
             scene.wait_for_progress(WARM)
             with watched(member.process_id) as memory:
                 faults.unprocessed = 0.3
-                scene.wait_for_progress(2 * BETWEEN)
+                scene.wait_for_progress(size.of(1, 2) * BETWEEN)
                 seconds = scene.catch_up(load, DRAINS_S)
 
         verdict = scene.verdict(load, undisturbed)
@@ -53,7 +53,7 @@ def test_full_throttling(
     dynamodb_scene: DynamoDBScene, fleet: Fleet, undisturbed: Store, report: Report, size: Size
 ) -> None:
     scene, faults = dynamodb_scene.scene, dynamodb_scene.faults
-    lasts_s = size.of(15, 120)
+    lasts_s = size.of(10, 120)
     with report.row(Fault.STORE_THROTTLES, scene.backend, f"every request, {lasts_s} s") as row:
         member = scene.member()
         member.start()

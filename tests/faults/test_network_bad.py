@@ -55,7 +55,7 @@ def test_a_slow_network(world: World, report: Report, size: Size) -> None:
 def test_a_network_that_resets_connections_in_the_middle_of_records(
     world: World, report: Report, size: Size
 ) -> None:
-    readings, wanted = size.of(3_000, 17_280), size.of(20, 150)
+    readings, wanted = size.of(2_000, 17_280), size.of(12, 150)
     what = f"{readings:,} readings, reset after 2 to 40 kB, again and again"
     with report.row(Fault.NETWORK, BACKEND, what) as row:
         world.proxy.reset_after = (2_000, 40_000)
@@ -72,7 +72,7 @@ def test_a_network_that_resets_connections_in_the_middle_of_records(
 
 
 def test_a_network_that_falls_silent_and_is_cut(world: World, report: Report, size: Size) -> None:
-    times, each = size.of(2, 8), 600
+    times, each = size.of(1, 8), 600
     with report.row(Fault.NETWORK, BACKEND, f"{times} times silent for 3 s, then cut") as row:
         world.proxy.bytes_per_s = 30_000
         for _ in range(times):

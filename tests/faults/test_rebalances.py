@@ -33,7 +33,7 @@ def test_a_storm_of_members_that_join_and_leave(
     sampled_scene: Scene, fleet: Fleet, undisturbed: Store, report: Report, size: Size
 ) -> None:
     scene = sampled_scene
-    lasts_s, every_s = size.of(18, 120), size.of(3, 5)
+    lasts_s, every_s = size.of(12, 120), size.of(3, 5)
     changes = lasts_s // every_s
     rate = len(fleet) // lasts_s
     injected = f"{changes} times a member joins or leaves, every {every_s} s; {rate:,} readings/s"
