@@ -1,6 +1,9 @@
 """How fast readings go into DynamoDB Local, who is busy meanwhile, and what AWS would charge.
 
 python -m benchmarks.dynamodb_speed [reading|minute] [seconds]
+
+Then one process after the other is added as a writer, until more of them write no more: the
+machine, or DynamoDB Local, is saturated.
 """
 
 from __future__ import annotations
@@ -9,7 +12,9 @@ import random
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
+from multiprocessing import get_context
 from pathlib import Path
 
 import psutil
@@ -29,14 +34,20 @@ BATCHES = 30  # 10 minutes of event time
 PREFIX = "speed"
 
 
-def a_batch(tick: int, now_ms: int) -> Scored:
-    """Some readings of each device: sensors with one decimal, a probability with all digits."""
+WRITERS = (1, 2, 3, 4)
+
+
+def a_batch(tick: int, now_ms: int, writer: int = 0) -> Scored:
+    """Some readings of each device: sensors with one decimal, a probability with all digits.
+
+    writer: whose devices they are.
+    """
     chance = random.Random(tick)
     ticks = [tick * ROWS // DEVICES + n // DEVICES for n in range(ROWS)]
     known = {"requested_clock_ghz", "undervoltage"}  # a PC lacks some channels
     nan = float("nan")
     rows = Rows(
-        device_ids=[f"pc-{n % DEVICES:05}" for n in range(ROWS)],
+        device_ids=[f"pc{writer}-{n % DEVICES:05}" for n in range(ROWS)],
         measured_at=[now_ms + at * INTERVAL_MS + n % INTERVAL_MS for n, at in enumerate(ticks)],
         seq=[100_000 + at for at in ticks],
         channels=[
@@ -119,6 +130,37 @@ def run(server: DynamoDBLocal, layout: str, seconds: float) -> None:
     server.drop(PREFIX)
 
 
+def saturate(server: DynamoDBLocal, layout: str, seconds: float) -> None:
+    """Print how many readings a second more and more writers save together."""
+    for writers in WRITERS:
+        local = psutil.Process(server.process_id)
+        busy, idle = _cpu_s(local), psutil.cpu_times().idle
+        begun = time.perf_counter()
+        with ProcessPoolExecutor(writers, mp_context=get_context("spawn")) as pool:
+            url = server.url(PREFIX, layout=layout)
+            rates = list(pool.map(_rate, [url] * writers, range(writers), [seconds] * writers))
+        took = time.perf_counter() - begun
+        print(
+            f"{layout}, {writers} writers: {sum(rates):,.0f} readings/s; DynamoDB Local"
+            f" {(_cpu_s(local) - busy) / took:.2f} cores, idle"
+            f" {(psutil.cpu_times().idle - idle) / took:.2f} of {psutil.cpu_count()}"
+        )
+        server.drop(PREFIX)
+
+
+def _rate(url: str, writer: int, seconds: float) -> float:
+    """Readings a second that one writer saves."""
+    now_ms = (time.time_ns() // 60_000_000_000 - 12) * 60_000
+    batches = [a_batch(tick, now_ms, writer) for tick in range(BATCHES)]
+    with closing(DynamoStore(url, aws=KEYS, retention=Retention())) as store:
+        store.save(Scored(rows=NO_ROWS))
+        begun, saved = time.perf_counter(), 0
+        while time.perf_counter() - begun < seconds:
+            store.save(batches[saved % BATCHES])
+            saved += 1
+        return saved * ROWS / (time.perf_counter() - begun)
+
+
 def _cpu_s(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
@@ -134,6 +176,7 @@ def main() -> None:
     ):
         for layout in layouts:
             run(server, layout, seconds)
+            saturate(server, layout, seconds)
 
 
 if __name__ == "__main__":
