@@ -75,7 +75,7 @@ def report(pytestconfig: pytest.Config) -> Report:
 @pytest.fixture(scope="session")
 def fleet(size: Size) -> Fleet:
     """The readings of every row; a row that needs fewer takes the first ones."""
-    return Fleet(devices=120, ticks=size.of(500, 3_000))
+    return Fleet(devices=120, ticks=size.of(720, 3_000))
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from consumer.roster import Roster
 from consumer.sink import StoreSink
 from consumer.stages.late import Order
 from consumer.stages.limits import Limits
-from consumer.stages.predict import predict
+from consumer.stages.predict import Predictor, predict
 from consumer.stages.rules import RuleBook
 from fleetpulse import wire
 from fleetpulse.clock import ManualClock
@@ -33,7 +33,7 @@ PARTITION: Partition = ("telemetry.test", 0)
 
 
 def a_reading(
-    at_s: float = 0.0, *, device: str = "pi-1", seq: int | None = None, **channels: float
+    at_s: float = 0.0, *, device: str = "pi-1", seq: int | None = None, **channels: float | None
 ) -> Reading:
     """A Raspberry Pi's reading, `at_s` seconds after noon."""
     number = round(at_s * 1000) if seq is None else seq
@@ -189,10 +189,11 @@ def consume(
     batch_rows: int = 3,
     announce: Any = None,
     reached: Callable[[str], None] = lambda _: None,
+    predictor: Predictor | None = None,
 ) -> None:
     """One life of a consumer: it begins where the group stands and reads to the end of the log."""
     stop, roster, clock = threading.Event(), Roster(), ManualClock(NOON + 3_600_000)
-    predictor = FakePredictor()
+    predictor = predictor or FakePredictor()
     rules = RuleBook(store.rules, roster, clock, lambda: predictor.thresholds)
     limits = Limits(store.alerts, rules, predictor)
     metrics = new_metrics()
