@@ -56,14 +56,12 @@ def alert_buttons(event: AlertEvent) -> tuple[Button, ...]:
     """What may be asked or said of a device in trouble."""
     if not has_chart(event):
         return ()
-    asked = [Button("Status now", f"/status {event.device_id}")]
-    if event.state is State.SOON:
-        alert_id = alert_id_of(event)
-        asked += [
-            Button("Right", f"/right {alert_id}"),
-            Button("False alarm", f"/false {alert_id}"),
-        ]
-    return fitting(asked)
+    status = Button("Status now", f"/status {event.device_id}")
+    if event.state is not State.SOON:
+        return fitting([status])
+    alert_id = alert_id_of(event)
+    right = Button("Right", f"/right {alert_id}")
+    return fitting([right, Button("False alarm", f"/false {alert_id}"), status])
 
 
 def has_chart(event: AlertEvent) -> bool:

@@ -37,7 +37,8 @@ class Storage:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._photos = folder / "photos"
+        # Flask would look for a relative path beside its own code.
+        self._photos = folder.absolute() / "photos"
         try:
             self._photos.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(folder / "chat.db", check_same_thread=False)

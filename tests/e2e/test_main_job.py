@@ -40,8 +40,9 @@ class Stack:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "fleetpulse.cli", "up"),
-                    *("--port", str(self.port), "--data", str(data)),
+                    *("--port", str(self.port), "--data", data.name),  # as the default, relative
                 ],
+                cwd=data.parent,
                 env=os.environ | environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -49,8 +50,13 @@ class Stack:
 
     def get(self, path: str) -> Any:
         """What the stack answers, as JSON. Raises OSError."""
+        return json.loads(self.load(path))
+
+    def load(self, path: str) -> bytes:
+        """The same as bytes."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:  # noqa: S310
-            return json.load(answer)
+            content: bytes = answer.read()
+            return content
 
     def is_ready(self) -> bool:
         try:
@@ -152,7 +158,7 @@ def test_the_chat_warns_before_the_limit_is_reached(stack: Stack) -> None:
 
     assert soon["at"] < stressed["at"]
     assert "%" in soon["text"]
-    assert soon["photo_url"]
+    assert stack.load(soon["photo_url"]).startswith(b"\x89PNG")
 
 
 def test_the_chat_says_that_it_has_recovered(stack: Stack) -> None:

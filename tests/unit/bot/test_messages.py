@@ -108,9 +108,9 @@ def test_a_warning_has_buttons_for_the_status_and_for_the_owner_s_verdict() -> N
     buttons = alert_post(an_event(episode=3), None, NOON).buttons
 
     assert [(button.label, button.command) for button in buttons] == [
-        ("Status now", "/status pi-1"),
         ("Right", "/right pi-1:heat:3"),
         ("False alarm", "/false pi-1:heat:3"),
+        ("Status now", "/status pi-1"),
     ]
 
 

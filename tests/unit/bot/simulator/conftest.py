@@ -68,8 +68,12 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def chat(tmp_path: Path, clock: ManualClock) -> Iterator[LocalChat]:
-    made = LocalChat(tmp_path / "chat", clock)
+def chat(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LocalChat]:
+    """Its folder is relative, as that of `fleetpulse up` is."""
+    monkeypatch.chdir(tmp_path)
+    made = LocalChat(Path("chat"), clock)
     yield made
     made.close()
 
