@@ -21,7 +21,7 @@ from fleetpulse.clock import Clock
 from fleetpulse.errors import ModelError, StoreError
 from fleetpulse.health import Health
 from fleetpulse.notices import Matter, Notices
-from fleetpulse.settings import AwsKeys, Secret
+from fleetpulse.secrets import AwsKeys, Secret
 from model.history import Floats, Int64s
 from model.predictor import FleetPredictor, Models, Scores, load_models, load_predictor
 from model.registry import ModelCard, ModelRegistry, Promotion, open_registry

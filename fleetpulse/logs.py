@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from fleetpulse.settings import DataSettings, Secret
+from fleetpulse.secrets import Secret
+from fleetpulse.settings import DataSettings
 
 # They tell of each request, or what they have loaded: nothing for those who run fleetpulse.
 TALKATIVE = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fleetpulse.errors import ModelError
-from fleetpulse.settings import AwsKeys, Secret
+from fleetpulse.secrets import AwsKeys, Secret
 from model.registry_cards import Choice, ModelCard, ModelRegistry, Promotion, Registry, Source
 from model.registry_folder import FolderRegistry
 from model.registry_objects import PublishedModels

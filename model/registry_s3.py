@@ -32,7 +32,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from fleetpulse.errors import ModelError
-from fleetpulse.settings import AwsKeys
+from fleetpulse.secrets import AwsKeys
 from model.registry_objects import Absent, Found
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from fleetpulse.errors import ModelError
-from fleetpulse.settings import Secret
+from fleetpulse.secrets import Secret
 from model.registry_cards import ModelCard, Promotion
 
 Signed = TypeVar("Signed", ModelCard, Promotion)

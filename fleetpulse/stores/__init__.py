@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from fleetpulse.errors import SettingsError
-from fleetpulse.settings import AwsKeys, Retention
+from fleetpulse.secrets import AwsKeys
+from fleetpulse.settings import Retention
 from fleetpulse.stores.protocols import Store
 
 _DEFAULT_RETENTION = Retention()

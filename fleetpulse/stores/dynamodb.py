@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from fleetpulse.clock import Clock, SystemClock
-from fleetpulse.settings import AwsKeys, Retention
+from fleetpulse.secrets import AwsKeys
+from fleetpulse.settings import Retention
 from fleetpulse.stores import dynamodb_tables
 from fleetpulse.stores.dynamodb_alerts import DynamoAlerts
 from fleetpulse.stores.dynamodb_client import Address, Dynamo

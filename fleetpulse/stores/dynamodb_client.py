@@ -25,7 +25,7 @@ from botocore.exceptions import (
 
 from fleetpulse.clock import Clock
 from fleetpulse.errors import SettingsError, StoreAway, StoreBusy, StoreError
-from fleetpulse.settings import AwsKeys
+from fleetpulse.secrets import AwsKeys
 
 Layout = Literal["reading", "minute"]
 Item = dict[str, dict[str, Any]]

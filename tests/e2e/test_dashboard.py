@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from werkzeug.serving import BaseWSGIServer, make_server
+from playwright.sync_api import Page, expect
 
-from api import create_app
-from api.app import LOCAL_DOOR
-from api.door import Door
 from fleetpulse.alerts import State, Status
 from fleetpulse.clock import SystemClock
-from fleetpulse.keys import Purpose, make_key
 from fleetpulse.notices import Matter, Notices
 from fleetpulse.stores.memory import MemoryStore
-from fleetpulse.stores.protocols import Opinion, Resolution, Scope
+from fleetpulse.stores.protocols import Opinion, Resolution
 from fleetpulse.telemetry import CHANNEL_NAMES
-from tests.unit.api.builders import CARD, FakePublisher, FakeRegistry, save_event, save_reading
+from tests.e2e.dashboard_site import PATIENCE_MS, Site, a_raspberry, now_ms
+from tests.unit.api.builders import CARD, save_event, save_reading
 
 pytestmark = pytest.mark.integration
 
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 EVIL = '<img src=x onerror="document.title=1">'
-PATIENCE_MS = 15_000
 AXIS_OF_A_CHART = """async () => {
   const { Chart } = await import("/static/chart.js");
   const device = await (await fetch("/api/v1/devices/pi-1")).json();
@@ -47,94 +30,6 @@ AXIS_OF_A_CHART = """async () => {
   const { min, max } = chart.plot.scales.x;
   return max - min;
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        reason = "Chromium is missing; install it (Debian: apt-get install chromium)."
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-class Site:
-    """The API on a free port, which can go away and come back."""
-
-    def __init__(self, store: MemoryStore, door: Door = LOCAL_DOOR) -> None:
-        self._app = create_app(
-            store,
-            FakeRegistry([CARD]),
-            clock=SystemClock(),
-            interval_s=5.0,
-            chat_url="/chat",
-            publisher=FakePublisher(),
-            door=door,
-        )
-        self._server: BaseWSGIServer
-        self._port = 0
-        self.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
-
-    def start(self) -> None:
-        """Answer, on the same port as before."""
-        self._server = make_server("127.0.0.1", self._port, self._app, threaded=True)
-        self._port = self._server.server_port
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def stop(self) -> None:
-        """Answer no more."""
-        self._server.shutdown()
-        self._server.server_close()
-
-
-@pytest.fixture
-def site(store: MemoryStore) -> Iterator[Site]:
-    found = Site(store)
-    yield found
-    found.stop()
-
-
-@pytest.fixture
-def page(browser: Browser, site: Site) -> Iterator[Page]:
-    """A page whose script may fail nowhere and ask nobody else."""
-    problems: list[str] = []
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    found = context.new_page()
-    found.set_default_timeout(PATIENCE_MS)
-    found.on("pageerror", lambda error: problems.append(str(error)))
-    found.on(
-        "request",
-        lambda request: None if request.url.startswith(site.url) else problems.append(request.url),
-    )
-    found.on(
-        "console",
-        lambda said: problems.append(said.text) if "Content Security" in said.text else None,
-    )
-    yield found
-    context.close()
-    assert problems == []
-
-
-def now_ms() -> int:
-    return SystemClock().now_ms()
-
-
-def a_raspberry(store: MemoryStore, seq: int = 1, **more: Any) -> None:
-    """A newest reading of the device `pi-1`."""
-    channels: dict[str, Any] = {"temperature_c": 61.3, "load_pct": 37.5} | more
-    save_reading(store, "pi-1", at=now_ms(), seq=seq, probability=0.42, **channels)
 
 
 def test_an_owner_says_what_a_warning_was(page: Page, site: Site, store: MemoryStore) -> None:
@@ -392,12 +287,13 @@ def test_nothing_is_wider_than_a_phone(
     page: Page, site: Site, store: MemoryStore, path: str
 ) -> None:
     a_raspberry(store, power_w=4.1, voltage_v=5.02, clock_ghz=1.8, memory_pct=48.0)
-    save_event(store, at=now_ms())
+    save_event(store, at=now_ms() - 300_000, model_version=CARD.version)
     page.set_viewport_size({"width": 390, "height": 844})
 
     page.goto(site.url + path)
 
     expect(page.locator(".alerts li")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator(".record").first).to_be_visible(timeout=PATIENCE_MS)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
@@ -451,60 +347,3 @@ def test_a_week_is_drawn_from_rollups(page: Page, site: Site, store: MemoryStore
     assert found.value.json()["resolution"] == "1m"
     expect(page.locator(".chart canvas")).to_be_visible()
     expect(page.locator(".u-legend")).to_contain_text("°C", timeout=PATIENCE_MS)
-
-
-def test_others_log_in_with_a_link_or_a_key_and_log_out(
-    browser: Browser, store: MemoryStore
-) -> None:
-    a_raspberry(store)
-    site = Site(store, Door(host="0.0.0.0"))  # noqa: S104
-    context = browser.new_context()
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    link, code = make_key(
-        "link", [Scope.READ], now_ms=now_ms(), purpose=Purpose.LINK, expires_at=now_ms() + 600_000
-    )
-    key, text = make_key("display", [Scope.ACT], now_ms=now_ms())
-    store.keys.put(link)
-    store.keys.put(key)
-    try:
-        page.goto(f"{site.url}/login?code={code}")
-        page.get_by_role("button", name="Open the dashboard").click()
-        expect(page.get_by_role("row", name="pi-1")).to_be_visible()
-
-        page.get_by_role("button", name="Log out").click()
-        expect(page.get_by_label("Key")).to_be_visible()
-
-        page.goto(f"{site.url}/devices/pi-1")
-        page.get_by_label("Key").fill(text)
-        page.get_by_role("button", name="Log in").click()
-        expect(page.get_by_role("heading", name="pi-1")).to_be_visible()
-
-        store.keys.revoke(key.key_id, now_ms())
-        expect(page.get_by_label("Key")).to_be_visible()
-    finally:
-        context.close()
-        site.stop()
-
-
-def test_swagger_asks_with_the_key_that_it_was_given(browser: Browser, store: MemoryStore) -> None:
-    site = Site(store)
-    context = browser.new_context()
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    key, text = make_key("display", [Scope.READ], now_ms=now_ms())
-    store.keys.put(key)
-    try:
-        page.goto(f"{site.url}/docs")
-        page.get_by_role("button", name="Authorize").first.click()
-        page.locator(".auth-container input").fill(text)
-        page.locator(".auth-btn-wrapper button.authorize").click()
-        page.locator(".auth-btn-wrapper button.btn-done").click()
-        page.locator("#operations-fleet-get_fleet button").first.click()
-        page.get_by_role("button", name="Try it out").click()
-        with page.expect_request(lambda request: request.url.endswith("/fleet")) as sent:
-            page.get_by_role("button", name="Execute").click()
-        assert sent.value.headers["x-api-key"] == text
-    finally:
-        context.close()
-        site.stop()

@@ -14,7 +14,7 @@ from consumer.model_watch import FollowingPredictor, ModelWatch, fallback
 from fleetpulse.clock import ManualClock
 from fleetpulse.health import Health
 from fleetpulse.notices import Notices
-from fleetpulse.settings import AwsKeys
+from fleetpulse.secrets import AwsKeys
 from fleetpulse.stores.memory import MemoryStore
 from model.predictor import Scores, load_predictor
 from model.registry import ModelRegistry, open_registry

@@ -16,7 +16,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fleetpulse.settings import AwsKeys, Secret
+from fleetpulse.secrets import AwsKeys, Secret
 from tests.services.maven import JAVA, jars
 from tests.services.missing import Unavailable, without
 from tests.services.ports import free_ports

@@ -20,7 +20,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from fleetpulse.settings import AwsKeys, Secret
+from fleetpulse.secrets import AwsKeys, Secret
 from tests.services.maven import JAVA, jars
 from tests.services.missing import Unavailable, without
 from tests.services.ports import free_ports

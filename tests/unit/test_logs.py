@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from fleetpulse.logs import JsonLines, Lines, TextLines, configure, hidden_texts, secrets_of
-from fleetpulse.settings import BotSettings, Secret
+from fleetpulse.secrets import Secret
+from fleetpulse.settings import BotSettings
 
 TOKEN = "12:very-secret"
 LINES = (TextLines(hidden_texts([TOKEN])), JsonLines("bot", hidden_texts([TOKEN])))

@@ -9,9 +9,9 @@ const TITLES = ["", "warnings right", "stress foreseen", "median lead", "called 
 export function recordTable({ empty }) {
   const body = element("tbody");
   const head = element("tr", {}, ...TITLES.map((title) => element("th", { scope: "col" }, title)));
-  const table = element("div", { className: "scroll" },
+  const table = element("div", { className: "scroll", hidden: true },
     element("table", { className: "record" }, element("thead", {}, head), body));
-  const none = element("p", { className: "empty" }, empty);
+  const none = element("p", { className: "empty", hidden: true }, empty);
   const rows = new Map();
   return {
     node: element("div", {}, table, none),

@@ -15,7 +15,7 @@ from botocore.exceptions import (
 from botocore.stub import Stubber
 
 from fleetpulse.errors import ModelError
-from fleetpulse.settings import AwsKeys, Secret
+from fleetpulse.secrets import AwsKeys, Secret
 from model.registry import open_registry
 from model.registry_objects import Absent
 from model.registry_s3 import S3Objects

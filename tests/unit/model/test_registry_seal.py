@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from fleetpulse.errors import ModelError
-from fleetpulse.settings import Secret
+from fleetpulse.secrets import Secret
 from model.registry import ModelRegistry, open_registry
 from tests.contracts.model_registry import CONTENT, a_card
 
