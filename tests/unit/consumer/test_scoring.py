@@ -40,13 +40,14 @@ def telemetry(draw: st.DrawFn) -> list[Reading]:
         at += draw(st.sampled_from([1, 1, 2, 5, 5, 12, 30, 120, 400]))
         if at > NOW_S:
             break
-        temperature_c[device] += draw(st.sampled_from([-6.0, -0.5, 0.0, 0.5, 2.0, 4.0]))
+        step_c = draw(st.sampled_from([-6.0, -0.5, 0.0, 0.5, 2.0, 4.0]))
+        temperature_c[device] = min(95.0, max(20.0, temperature_c[device] + step_c))
         has_thermometer = draw(st.integers(0, 9)) > 0
         made.append(
             a_reading(
                 at,
                 device=device,
-                temperature_c=min(95.0, temperature_c[device]) if has_thermometer else None,
+                temperature_c=temperature_c[device] if has_thermometer else None,
                 load_pct=draw(st.sampled_from([0.0, 35.5, 99.0, 100.0])),
             )
         )
