@@ -111,7 +111,7 @@ def warnings_at(questions: Questions, chance: Floats, threshold: float) -> dict[
 
 def lead_times(questions: Questions, warned: NDArray[np.bool_]) -> Floats:
     """Seconds from the first warning to the crossing, of each crossing that was warned of."""
-    right = warned & questions.reached
+    right = warned & ~np.isnan(questions.seconds)
     moments = questions.measured_at[right] + np.round(1000 * questions.seconds[right])
     keys = np.stack([questions.slots[right], questions.limit[right], moments])
     _, crossing = np.unique(keys, axis=1, return_inverse=True)
@@ -122,7 +122,7 @@ def lead_times(questions: Questions, warned: NDArray[np.bool_]) -> Floats:
 
 def crossings(questions: Questions) -> int:
     """How many times a limit is reached."""
-    reached = questions.reached
+    reached = ~np.isnan(questions.seconds)
     moments = questions.measured_at[reached] + np.round(1000 * questions.seconds[reached])
     keys = np.stack([questions.slots[reached], questions.limit[reached], moments])
     return int(np.unique(keys, axis=1).shape[1])

@@ -19,6 +19,7 @@ LIMITS: Mapping[str, tuple[float, ...]] = {
     "heat": tuple(float(limit) for limit in range(50, 100, 5)),
     "overload": (60.0, 70.0, 80.0, 90.0, 95.0, 98.0),
 }
+PAIRS_PER_MACHINE = 400  # neighbouring rows are nearly copies of each other
 _AT_ONCE = 20_000
 
 
@@ -29,7 +30,8 @@ class Questions:
     features: Floats  # [m, F]
     limit: Floats  # [m]
     reached: NDArray[np.bool_]
-    seconds: Floats  # until the limit; NaN where it was not reached
+    seconds: Floats  # until the limit; NaN where it was not reached, or only its owner says so
+    weight: Floats  # in training, beside the others of its source
     certain: NDArray[np.bool_]  # the answer is known for sure
     measured_at: NDArray[np.int64]
     slots: NDArray[np.int64]
@@ -98,6 +100,7 @@ def _questions(
         limit=np.full(len(asked), limit),
         reached=answers.reached[asked],
         seconds=answers.seconds[asked],
+        weight=np.ones(len(asked)),
         certain=answers.certain[asked],
         measured_at=sessions.measured_at[asked],
         slots=sessions.slots[asked],
@@ -112,6 +115,16 @@ def _joined(parts: Sequence[Questions]) -> Questions:
             for name in Questions.__slots__
         }
     )
+
+
+def thinned(
+    questions: Questions, seed: int, *, besides: NDArray[np.bool_] | None = None
+) -> Questions:
+    """About PAIRS_PER_MACHINE of each machine, drawn evenly; besides: kept all the same."""
+    _, machine, pairs = np.unique(questions.groups, return_inverse=True, return_counts=True)
+    draw = np.random.default_rng(seed).random(len(questions))
+    kept = draw < PAIRS_PER_MACHINE / pairs[machine]
+    return questions.of(kept if besides is None else kept | besides)
 
 
 def feature_column(rule: str, name: str) -> int:

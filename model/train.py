@@ -126,17 +126,18 @@ def _fit_chance(
     model = HistGradientBoostingClassifier(
         early_stopping=False, random_state=seed, **CHANCE_PARAMETERS
     )
+    weights = _weights(parts, sure) * np.concatenate([part.weight for part in sure])
     return model.fit(
         _without_empty_columns(np.concatenate([part.features for part in sure])),
         np.concatenate([part.reached for part in sure]),
-        sample_weight=_weights(parts, sure),
+        sample_weight=weights,
     )
 
 
 def _fit_seconds(
     parts: Sequence[Part], questions: Sequence[Questions], seed: int
 ) -> HistGradientBoostingRegressor:
-    crossings = [part.of(part.reached) for part in questions]
+    crossings = [part.of(~np.isnan(part.seconds)) for part in questions]
     model = HistGradientBoostingRegressor(
         early_stopping=False, random_state=seed, **SECONDS_PARAMETERS
     )

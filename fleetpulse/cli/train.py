@@ -19,7 +19,8 @@ from fleetpulse.settings import ConsumerSettings, load
 from fleetpulse.stores import open_store
 from generators.simulated import training_fleet
 from model.features import FEATURES
-from model.questions import LIMITS, Questions, ask
+from model.feedback import Lesson, lessons_in, limits_of, taught
+from model.questions import LIMITS, Questions, ask, thinned
 from model.registry import ModelCard, Source
 from model.sessions import Sessions, from_csv, from_fleet, from_store
 from model.train import Part, Progress, make, save
@@ -29,7 +30,6 @@ SECONDS = 3600  # of each simulated machine
 DEVICES = 300
 QUICK_DEVICES = 30
 MOST_ROWS = 500_000  # of the store: some 250 MB
-PAIRS_PER_DEVICE = 400  # neighbouring rows are nearly copies of each other
 # As the published question on this file is asked, so that figures can be compared.
 _RECORDED_WITHIN = {"heat": 25.0, "overload": 100.0}
 # Recorded sessions count 1 each. Benchmarks are runs of a known length on an idle machine; at equal
@@ -54,12 +54,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         with _progress() as progress, threadpool_limits(THREADS):
             progress("read and simulate")
             sessions = [(path, from_csv(path)) for path in options.data]
-            fleet = None if options.store is None else _history(options)
+            fleet, lessons = (None, []) if options.store is None else _history(options)
             simulated = from_fleet(training_fleet(options.seed, devices, SECONDS))
             for rule in FEATURES:
                 parts = [_recorded(rule, path, found) for path, found in sessions]
                 if fleet is not None:
-                    parts.append(_own(rule, fleet, options))
+                    parts.append(_own(rule, fleet, lessons, options))
                 parts.append(_simulated(rule, simulated, devices, options.seed))
                 kept = [part for part in parts if _teaches(rule, part)]
                 made = make(rule, kept, seed=options.seed, progress=progress)
@@ -135,21 +135,31 @@ def _recorded(rule: str, path: Path, sessions: Sessions) -> Part:
     )
 
 
-def _history(options: argparse.Namespace) -> Sessions:
-    """What the store holds of that time. Raises FleetpulseError, also when that is nothing."""
+def _history(options: argparse.Namespace) -> tuple[Sessions, Sequence[Lesson]]:
+    """What the store holds of that time, and what owners said of its warnings.
+
+    Raises FleetpulseError, also when that is nothing.
+    """
     settings = load(ConsumerSettings, store=options.store or None)
     store = open_store(settings.store_url, aws=settings.aws, retention=settings.retention)
     with closing(store):
         found = from_store(store, since=options.since, most_rows=MOST_ROWS, seed=options.seed)
+        lessons = lessons_in(store, since=options.since)
     if not len(found):
         raise DataError("The store holds no readings of that time: name an earlier --since.")
-    return found
+    return found, lessons
 
 
-def _own(rule: str, sessions: Sessions, options: argparse.Namespace) -> Part:
+def _own(
+    rule: str, sessions: Sessions, lessons: Sequence[Lesson], options: argparse.Namespace
+) -> Part:
     since = datetime.fromtimestamp(options.since / 1000, UTC).date()
     citation = f"the fleet's own history since {since}" if options.since else "the fleet's history"
-    questions = _thinned(ask(sessions, rule), options.seed)
+    asked = ask(sessions, rule, sorted({*LIMITS[rule], *limits_of(lessons, rule)}))
+    questions, judged = taught(asked, rule, lessons)
+    if judged.any():
+        print(f"{rule}: {judged.sum():,} readings are answered by their owners.")  # noqa: T201
+    questions = thinned(questions, options.seed, besides=judged)
     return _part("fleet", citation, "private", sessions, questions)
 
 
@@ -163,7 +173,7 @@ def _teaches(rule: str, part: Part) -> bool:
 
 def _simulated(rule: str, sessions: Sessions, devices: int, seed: int) -> Part:
     citation = f"fleetpulse's thermal simulation, {devices} machines of {SECONDS} s, seed {seed}"
-    questions = _thinned(ask(sessions, rule), seed)
+    questions = thinned(ask(sessions, rule), seed)
     part = _part("simulation", citation, "Apache-2.0", sessions, questions)
     return replace(part, weight=SIMULATION_WEIGHT)
 
@@ -179,13 +189,6 @@ def _part(name: str, citation: str, licence: str, sessions: Sessions, questions:
         ),
         questions=questions,
     )
-
-
-def _thinned(questions: Questions, seed: int) -> Questions:
-    """About PAIRS_PER_DEVICE of each machine, drawn evenly."""
-    _, machine, pairs = np.unique(questions.groups, return_inverse=True, return_counts=True)
-    draw = np.random.default_rng(seed).random(len(questions))
-    return questions.of(draw < PAIRS_PER_DEVICE / pairs[machine])
 
 
 def _tell(card: ModelCard) -> None:
