@@ -21,7 +21,7 @@ DRAINS_S = 60.0
 DIES_S = 60.0
 AMONG_WRITES = 30  # requests of 25 items each: in the middle of the first saves
 BETWEEN = 3_000  # records
-WARM = 10_000  # records, after which a consumer holds all that it ever will
+WARM = 8_000  # records, after which a consumer holds all that it ever will
 
 
 @pytest.mark.parametrize("dynamodb_scene", layouts("minute"), indirect=True)
