@@ -41,7 +41,7 @@ def judged(world: World, row: Row) -> None:
 
 
 def test_a_slow_network(world: World, report: Report, size: Size) -> None:
-    readings = size.of(1_000, 8_000)
+    readings = size.of(700, 8_000)
     what = f"{readings:,} readings, 150 ms each way, 30 kB/s"
     with report.row(Fault.NETWORK, BACKEND, what) as row:
         world.proxy.latency_s, world.proxy.bytes_per_s = 0.15, 30_000

@@ -111,7 +111,7 @@ def test_a_device_that_sends_a_hundred_times_as_much(
     report: Report,
     size: Size,
 ) -> None:
-    ticks, rate = size.of(60, 300), 1_000.0
+    ticks, rate = size.of(45, 300), 1_000.0
     with report.row(Fault.ONE_DEVICE_FLOODS, scene.backend, f"{ticks} ticks, in step") as row:
         with contextlib.closing(Scene(kafka, stores)) as calm:
             calm_s, _ = p99_s(calm, islice(fleet.records, ticks * fleet.devices), rate)
