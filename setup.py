@@ -40,7 +40,14 @@ BOT = [
     *SQL,
     *AWS,
 ]
-EXTRAS = {"agent": AGENT, "consumer": CONSUMER, "api": API, "bot": BOT, "schema": SCHEMA}
+EXTRAS = {
+    "agent": AGENT,
+    "consumer": CONSUMER,
+    "train": [*CONSUMER, "matplotlib>=3.10"],  # the report's pictures
+    "api": API,
+    "bot": BOT,
+    "schema": SCHEMA,
+}
 EXTRAS["all"] = sorted({need for needs in EXTRAS.values() for need in needs})
 TESTS = [
     "cryptography>=46",

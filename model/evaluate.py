@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,16 +29,29 @@ CAVEATS: Mapping[str, str] = {
 }
 
 
-class Part(Protocol):
-    """Questions from one source."""
+_ROOM: Mapping[str, str] = {"heat": "headroom_c", "overload": "load_mean_room"}
+CALIBRATION_BINS = 10
+_AROUND_S = 420.0  # of a case that is shown
 
-    @property
-    def source(self) -> Source:
-        """Where they come from."""
 
-    @property
-    def questions(self) -> Questions:
-        """The questions with their answers."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was asked of one source, and what models that had not seen the machine said."""
+
+    source: Source
+    questions: Questions
+    chance: Floats  # [m], calibrated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One machine on its way to a limit, or not."""
+
+    machine: str
+    limit: float
+    seconds: Floats  # [k], since the first of these readings
+    quantity: Floats  # [k], what is compared with the limit
+    chance: Floats  # [k]
 
 
 def threshold_for(
@@ -52,30 +65,27 @@ def threshold_for(
 
 def baselines(rule: str, questions: Questions) -> dict[str, Floats]:
     """What one would do without a model: scores that are higher the likelier the limit is."""
+    room = questions.features[:, feature_column(rule, _ROOM[rule])]
     if rule == "heat":
-        room = questions.features[:, feature_column(rule, "headroom_c")]
         ahead = questions.features[:, feature_column(rule, "projected_60s")]
         return {
             "static limit": -room,
             "linear extrapolation": -np.where(np.isnan(ahead), room, ahead),
         }
-    room = questions.features[:, feature_column(rule, "load_mean_room")]
     ahead = questions.features[:, feature_column(rule, "load_room")]
     return {"static limit": -room, "load now": -ahead}
 
 
 def figures(
     rule: str,
-    parts: Sequence[Part],
-    chances: Sequence[Floats],
+    evidence: Sequence[Evidence],
     threshold: float,
     splits: Splits,
 ) -> Figures:
     """Figures of each source, on machines that were not trained on, beside the baselines."""
     found: Figures = {}
-    for number, (part, chance) in enumerate(zip(parts, chances, strict=True)):
-        name = part.source.name
-        questions = part.questions
+    for number, each in enumerate(evidence):
+        name, questions, chance = each.source.name, each.questions, each.chance
         if not questions.reached.any():
             continue
         found[f"{name}: AP"] = average_precision(questions.reached, chance)
@@ -91,6 +101,7 @@ def figures(
             for figure, value in warnings_at(questions, chance, threshold).items()
         }
         found[f"{name}: Brier score"] = round(float(brier_score_loss(questions.reached, chance)), 4)
+        found[f"{name}: calibration error"] = round(calibration_error(questions.reached, chance), 4)
         found[f"{name}: share that is reached"] = round(float(questions.reached.mean()), 4)
     return found
 
@@ -126,6 +137,78 @@ def crossings(questions: Questions) -> int:
     moments = questions.measured_at[reached] + np.round(1000 * questions.seconds[reached])
     keys = np.stack([questions.slots[reached], questions.limit[reached], moments])
     return int(np.unique(keys, axis=1).shape[1])
+
+
+def calibration_error(reached: NDArray[np.bool_], chance: Floats) -> float:
+    """Expected calibration error: how far what is said is from how often it is so, on average.
+
+    Bins of equal width, each counting as much as it holds (Naeini et al., AAAI 2015).
+    """
+    said, happened, share = calibration_bins(reached, chance)
+    return float(np.nansum(share * np.abs(said - happened)))
+
+
+def calibration_bins(reached: NDArray[np.bool_], chance: Floats) -> tuple[Floats, Floats, Floats]:
+    """Of each bin of chances: the mean one, how often the limit was reached, the share of answers.
+
+    [CALIBRATION_BINS] each; NaN where there are none.
+    """
+    places = np.minimum((chance * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+
+    def sums(weights: Floats | NDArray[np.bool_]) -> Floats:
+        return np.bincount(places, weights, CALIBRATION_BINS).astype(np.float64)
+
+    count = sums(np.ones(len(chance)))
+    with np.errstate(invalid="ignore"):
+        return sums(chance) / count, sums(reached) / count, count / len(chance)
+
+
+def misses(rule: str, evidence: Evidence, threshold: float) -> Iterator[Case]:
+    """Crossings that nothing was said of, the most surprising first; one of each machine."""
+    questions, chance = evidence.questions, evidence.chance
+    reached = np.flatnonzero(~np.isnan(questions.seconds))
+    moments = questions.measured_at[reached] + np.round(1000 * questions.seconds[reached])
+    keys = np.stack([questions.slots[reached], questions.limit[reached], moments])
+    _, crossing = np.unique(keys, axis=1, return_inverse=True)
+    crossing = crossing.ravel()
+    highest = np.zeros(int(crossing.max(initial=-1)) + 1)
+    np.maximum.at(highest, crossing, chance[reached])
+    surprise = np.bincount(crossing, -np.log(np.clip(chance[reached], 1e-6, 1.0)))
+    surprise[highest >= threshold] = -1.0
+    order = np.argsort(-surprise, kind="stable")
+    worst = (reached[crossing == place] for place in order if surprise[place] > 0)
+    return _cases(rule, evidence, (rows[-1] for rows in worst))
+
+
+def false_alarms(rule: str, evidence: Evidence) -> Iterator[Case]:
+    """Where most was said and nothing followed; one of each machine."""
+    certain = evidence.questions.certain & ~evidence.questions.reached
+    rows = np.flatnonzero(certain)
+    order = np.argsort(-evidence.chance[rows], kind="stable")
+    return _cases(rule, evidence, iter(rows[order].tolist()))
+
+
+def _cases(rule: str, evidence: Evidence, rows: Iterator[int]) -> Iterator[Case]:
+    """What led to each of these rows and what came after, as far as it was asked about."""
+    questions, shown = evidence.questions, set[str]()
+    for row in rows:
+        machine = str(questions.groups[row])
+        if machine in shown:
+            continue
+        shown.add(machine)
+        near = np.abs(questions.measured_at - questions.measured_at[row]) <= 500 * _AROUND_S
+        same = (questions.slots == questions.slots[row]) & (questions.limit == questions.limit[row])
+        places = np.flatnonzero(near & same)
+        places = places[np.argsort(questions.measured_at[places], kind="stable")]
+        at = questions.measured_at[places]
+        room = questions.features[places, feature_column(rule, _ROOM[rule])]
+        yield Case(
+            machine=machine,
+            limit=float(questions.limit[row]),
+            seconds=(at - at[0]) / 1000.0,
+            quantity=questions.limit[places] - room,
+            chance=evidence.chance[places],
+        )
 
 
 def average_precision(reached: NDArray[np.bool_], score: Floats) -> float:

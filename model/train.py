@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from sklearn.model_selection import GroupKFold
 
 from fleetpulse.alerts import HORIZON_S
 from model import evaluate
+from model.evaluate import Evidence, Figures, Splits
 from model.features import FEATURES
 from model.files import FittedModel, dump
 from model.history import Floats
@@ -27,7 +28,7 @@ from model.questions import Questions
 from model.registry import ModelCard, Source
 
 FOLDS = 5
-PRECISION = 0.8  # of the warnings on machines that were not trained on; the threshold follows
+PRECISION = 0.8
 _CALIBRATION_POINTS = 41
 # Small enough for some 2 µs a row on one thread, and too shallow to know boards by heart.
 CHANCE_PARAMETERS: Mapping[str, float | int] = {
@@ -46,6 +47,7 @@ SECONDS_PARAMETERS: Mapping[str, float | int | str] = {
     "min_samples_leaf": 100,
     "l2_regularization": 10.0,
 }
+Parameters = dict[str, float | int | str]
 Progress = Callable[[str], None]
 
 
@@ -60,10 +62,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """A model file and its card."""
+    """A model file, its card, and what the card's figures are worked out from."""
 
     content: bytes
     card: ModelCard
+    evidence: Sequence[Evidence] = field(compare=False, repr=False)
 
 
 def make(
@@ -71,27 +74,30 @@ def make(
     parts: Sequence[Part],
     *,
     seed: int = 0,
+    precision: float = PRECISION,
     made_at: datetime | None = None,
     progress: Progress = lambda step: None,
 ) -> Made:
     """The model of a rule. The same parts and seed give the same bytes.
 
     The machines are cut into FOLDS; figures, calibration and threshold come from models that never
-    saw the machine in question. The model itself is then fitted on all of them.
+    saw the machine in question. The model itself is then fitted on all of them. precision: of the
+    warnings on such machines; the threshold follows from it.
     """
     out_of_fold = [np.full(len(part.questions), np.nan) for part in parts]
-    for fold, splits in enumerate(_folds(parts, seed)):
-        progress(f"{rule}: fold {fold + 1} of {FOLDS}")
-        seen = [part.questions.of(inside) for part, (inside, _) in zip(parts, splits, strict=True)]
+    splits = _folds(parts, seed)
+    for number, fold in enumerate(splits):
+        progress(f"{rule}: fold {number + 1} of {FOLDS}")
+        seen = [part.questions.of(inside) for part, (inside, _) in zip(parts, fold, strict=True)]
         fitted = _fit_chance(parts, seen, seed)
-        for part, chances, (_, outside) in zip(parts, out_of_fold, splits, strict=True):
+        for part, chances, (_, outside) in zip(parts, out_of_fold, fold, strict=True):
             asked = part.questions.features[outside]
             if len(asked):
                 chances[outside] = fitted.predict_proba(asked)[:, 1]
     progress(f"{rule}: fit on everything")
     questions = [part.questions for part in parts]
     chance = _fit_chance(parts, questions, seed)
-    calibration, threshold = _calibrate(parts, out_of_fold)
+    calibration = _calibration(parts, out_of_fold)
     model = FittedModel(
         chance=chance,
         seconds=_fit_seconds(parts, questions, seed),
@@ -99,14 +105,19 @@ def make(
         typical=_typical(questions),
         features=tuple(feature.name for feature in FEATURES[rule]),
     )
-    calibrated = [np.interp(raw, calibration[0], calibration[1]) for raw in out_of_fold]
-    metrics = evaluate.figures(rule, parts, calibrated, threshold, _folds(parts, seed))
-    return _with_card(rule, model, threshold, parts, metrics, seed, made_at or datetime.now(UTC))
+    evidence = [
+        Evidence(source=part.source, questions=part.questions, chance=chance)
+        for part, chance in zip(parts, _calibrated(parts, out_of_fold, splits), strict=True)
+    ]
+    threshold = _threshold(parts, [each.chance for each in evidence], precision)
+    metrics = evaluate.figures(rule, evidence, threshold, splits)
+    parameters: Parameters = {"seed": seed, "precision": precision, **CHANCE_PARAMETERS}
+    made_at = made_at or datetime.now(UTC)
+    content, card = _with_card(rule, model, threshold, parts, metrics, parameters, made_at)
+    return Made(content=content, card=card, evidence=evidence)
 
 
-def _folds(
-    parts: Sequence[Part], seed: int
-) -> list[list[tuple[NDArray[np.int64], NDArray[np.int64]]]]:
+def _folds(parts: Sequence[Part], seed: int) -> Splits:
     """For each fold, for each part, the questions to learn from and those to be asked."""
     by_part = []
     for part in parts:
@@ -163,21 +174,52 @@ def _weights(parts: Sequence[Part], questions: Sequence[Questions]) -> Floats:
     return weights
 
 
-def _calibrate(parts: Sequence[Part], out_of_fold: Sequence[Floats]) -> tuple[Floats, float]:
-    """What the model's chances have meant, [2, points], and from which on "soon" is said."""
-    certain = [part.questions.certain for part in parts]
-    sure = [part.questions.of(part.questions.certain) for part in parts]
-    raw = np.concatenate([chance[rows] for chance, rows in zip(out_of_fold, certain, strict=True)])
-    reached = np.concatenate([part.reached for part in sure])
-    weights = _weights(parts, sure)
+def _calibration(parts: Sequence[Part], out_of_fold: Sequence[Floats]) -> Floats:
+    """What the model's chances have meant, [2, points]; a chance of NaN is left out."""
+    raw, reached, weights = _known(parts, out_of_fold)
     isotonic = IsotonicRegression(out_of_bounds="clip", y_min=0.001, y_max=0.999)
     isotonic.fit(raw, reached, sample_weight=weights)
     points = np.linspace(0, 1, _CALIBRATION_POINTS)
     # A little slope everywhere keeps the order of chances where the steps are flat.
     means = 0.99 * isotonic.predict(points) + 0.01 * points
-    calibration = np.stack([points, means])
-    calibrated = np.interp(raw, calibration[0], calibration[1])
-    return calibration, evaluate.threshold_for(reached, calibrated, PRECISION, weights)
+    return np.stack([points, means])
+
+
+def _calibrated(
+    parts: Sequence[Part], out_of_fold: Sequence[Floats], splits: Splits
+) -> list[Floats]:
+    """The chances of each fold by what the other folds' have meant: as of machines never seen."""
+    found = [chances.copy() for chances in out_of_fold]
+    for fold in splits:
+        others = [chances.copy() for chances in out_of_fold]
+        for chances, (_, outside) in zip(others, fold, strict=True):
+            chances[outside] = np.nan
+        points, means = _calibration(parts, others)
+        for chances, raw, (_, outside) in zip(found, out_of_fold, fold, strict=True):
+            chances[outside] = np.interp(raw[outside], points, means)
+    return found
+
+
+def _threshold(parts: Sequence[Part], chances: Sequence[Floats], precision: float) -> float:
+    """From which chance on "soon" is said."""
+    chance, reached, weights = _known(parts, chances)
+    return evaluate.threshold_for(reached, chance, precision, weights)
+
+
+def _known(
+    parts: Sequence[Part], chances: Sequence[Floats]
+) -> tuple[Floats, NDArray[np.bool_], Floats]:
+    """Chances, answers and weights of all questions that have both."""
+    rows = [
+        part.questions.certain & ~np.isnan(chance)
+        for part, chance in zip(parts, chances, strict=True)
+    ]
+    sure = [part.questions.of(these) for part, these in zip(parts, rows, strict=True)]
+    return (
+        np.concatenate([chance[these] for chance, these in zip(chances, rows, strict=True)]),
+        np.concatenate([part.reached for part in sure]),
+        _weights(parts, sure),
+    )
 
 
 def _typical(questions: Sequence[Questions]) -> Floats:
@@ -190,10 +232,10 @@ def _with_card(
     model: FittedModel,
     threshold: float,
     parts: Sequence[Part],
-    metrics: dict[str, float | list[float] | str],
-    seed: int,
+    metrics: Figures,
+    parameters: Parameters,
     made_at: datetime,
-) -> Made:
+) -> tuple[bytes, ModelCard]:
     content = dump(model)
     digest = hashlib.sha256(content).hexdigest()
     card = ModelCard(
@@ -214,11 +256,11 @@ def _with_card(
         },
         sources=[part.source for part in parts],
         metrics=metrics,
-        parameters={"seed": seed, **CHANCE_PARAMETERS},
+        parameters=parameters,
         question=evaluate.QUESTIONS[rule],
         limits=evaluate.CAVEATS[rule],
     )
-    return Made(content=content, card=card)
+    return content, card
 
 
 def save(made: Made, folder: Path) -> None:

@@ -23,7 +23,7 @@ from model.feedback import Lesson, lessons_in, limits_of, taught
 from model.questions import LIMITS, Questions, ask, thinned
 from model.registry import ModelCard, Source
 from model.sessions import Sessions, from_csv, from_fleet, from_store
-from model.train import Part, Progress, make, save
+from model.train import PRECISION, Made, Part, Progress, make, save
 
 THREADS = 2
 SECONDS = 3600  # of each simulated machine
@@ -62,9 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
                     parts.append(_own(rule, fleet, lessons, options))
                 parts.append(_simulated(rule, simulated, devices, options.seed))
                 kept = [part for part in parts if _teaches(rule, part)]
-                made = make(rule, kept, seed=options.seed, progress=progress)
+                made = make(
+                    rule, kept, seed=options.seed, precision=options.precision, progress=progress
+                )
                 save(made, options.output)
                 _tell(made.card)
+                _report(made, options.output)
         print(f"Use them with FLEETPULSE_MODELS=dir:{options.output}")  # noqa: T201
     except (FleetpulseError, OSError) as problem:
         print(f"fleetpulse train: {problem}", file=sys.stderr)  # noqa: T201
@@ -109,6 +112,12 @@ def _parser() -> argparse.ArgumentParser:
         default=DEVICES,
         help="simulated machines, 10 or more (default: %(default)s)",
     )
+    parser.add_argument(
+        "--precision",
+        type=_share,
+        default=PRECISION,
+        help="how many of the warnings are to be right, 0.5 to 0.99 (default: %(default)s)",
+    )
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same models")
     parser.add_argument(
         "--quick", action="store_true", help=f"{QUICK_DEVICES} simulated machines: to try it out"
@@ -123,6 +132,12 @@ def _at_least(smallest: int) -> Callable[[str], int]:
         return int(text)
 
     return number
+
+
+def _share(text: str) -> float:
+    if not 0.5 <= float(text) <= 0.99:
+        raise argparse.ArgumentTypeError("must be between 0.5 and 0.99")
+    return float(text)
 
 
 def _recorded(rule: str, path: Path, sessions: Sessions) -> Part:
@@ -195,6 +210,20 @@ def _tell(card: ModelCard) -> None:
     print(f"{card.name} {card.version}: {card.size_bytes / 1000:.0f} KB")  # noqa: T201
     for name, value in card.metrics.items():
         print(f"  {name}: {value}")  # noqa: T201
+
+
+def _report(made: Made, folder: Path) -> None:
+    """The page about the model, beside its card."""
+    try:
+        from model.report import page  # matplotlib is not everywhere, and takes a second
+    except ModuleNotFoundError as missing:
+        if missing.name != "matplotlib":
+            raise
+        print("No report: it needs matplotlib (pip install 'fleetpulse[train]').")  # noqa: T201
+        return
+    path = folder / f"{made.card.name}.html"
+    path.write_text(page(made.card, made.evidence), encoding="utf-8")
+    print(f"  report: {path}")  # noqa: T201
 
 
 @contextmanager

@@ -24,7 +24,7 @@ OURS = {"fleetpulse", "generators", "consumer", "model", "api", "bot"}
 PROCESSES = {
     "generators": "agent",
     "consumer": "consumer",
-    "model": "consumer",
+    "model": "train",
     "api": "api",
     "bot": "bot",
     "fleetpulse": "all",
