@@ -19,6 +19,7 @@ from model import explain
 from model.features import FEATURES, REACH, Look, compute, kind_codes
 from model.files import FittedModel, load
 from model.history import Floats, History, Int64s
+from model.normals import Normals
 from model.registry import ModelCard, Registry, open_registry
 
 _ASK_FOR_SECONDS = 0.5  # of the threshold: below it no time is expected
@@ -49,6 +50,7 @@ class Scores:
     expected_s: Mapping[str, Floats]  # until the limit is reached; NaN where that is unlikely
     load_mean_60s: Floats  # NaN until 60 s, or all of them but one cadence, are known
     features: Mapping[str, Floats]  # by rule [n, F], for causes()
+    normals: Floats  # [n, normals.CHANNELS], for causes()
     models: Models  # that scored them all
 
 
@@ -57,7 +59,7 @@ class FleetPredictor:
 
     def __init__(self, models: Models) -> None:
         self._models = models
-        self._history = History()
+        self._history, self._normals = History(), Normals()
         # scikit-learn would start a thread per core for a handful of rows.
         self._threads = ThreadpoolController()
 
@@ -143,18 +145,25 @@ class FleetPredictor:
             expected_s=expected_s,
             load_mean_60s=look.load_mean(60),
             features=features,
+            normals=self._normals.means(slots, measured_at, values),
             models=self._models,
         )
 
     def forget(self, slots: Int64s) -> None:
         """Empty these slots, for other devices."""
         self._history.forget(slots)
+        self._normals.forget(slots)
 
     def causes(self, scores: Scores, rule: str, rows: Sequence[int]) -> list[list[str]]:
         """The reasons that weigh most for each of these rows' chances, in words with numbers."""
         with self._threads.limit(limits=1, user_api="openmp"):
-            features = scores.features[rule][list(rows)]
-            return explain.causes(scores.models.fitted[rule], rule, features, CAUSES)
+            return explain.causes(
+                scores.models.fitted[rule],
+                rule,
+                scores.features[rule][list(rows)],
+                scores.normals[list(rows)],
+                CAUSES,
+            )
 
     def _seconds(
         self, rule: str, features: Floats, chance: Floats, over: NDArray[np.bool_]
@@ -188,6 +197,7 @@ def _together(parts: Sequence[Scores]) -> Scores:
         features={
             rule: np.concatenate([part.features[rule] for part in parts]) for rule in first.features
         },
+        normals=np.concatenate([part.normals for part in parts]),
         models=first.models,
     )
 
