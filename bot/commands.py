@@ -16,7 +16,7 @@ from itertools import islice
 
 import msgspec
 
-from bot import ourselves
+from bot import notices
 from bot.messages import PHRASES, Post, status_buttons
 from bot.words import about, ago, number_of, past_limit, percent, quantity, rule_called
 from fleetpulse.alerts import (
@@ -154,7 +154,7 @@ def status(asked: Asked) -> Post:
     if len(asked.words) != 1:
         raise WrongWords
     if asked.words[0] == OURSELVES and asked.store.devices.get(OURSELVES) is None:
-        return Post("\n".join(ourselves.status_lines(asked.store, asked.now_ms)))
+        return Post("\n".join(notices.status_lines(asked.store, asked.now_ms)))
     device = _device(asked.store, asked.words[0])
     reading = asked.store.readings.latest(device.device_id)
     now = asked.status_of(reading)
@@ -386,8 +386,8 @@ def _limit_words(value: float, unit: str) -> str:
 
 
 def _alert_line(alert: Alert, now_ms: int) -> str:
-    if ourselves.is_ours(alert):
-        return ourselves.alert_line(alert, now_ms)
+    if notices.is_notice(alert):
+        return notices.alert_line(alert, now_ms)
     phrase = PHRASES[alert.state]
     rule = rule_called(alert.rule, alert.kind)
     label = alert.rule if rule is None else rule.label

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from bot import ourselves
+from bot import notices
 from bot.words import about, ago, duration, number_of, past_limit, percent, quantity, rule_called
 from fleetpulse.alerts import AlertEvent, Rule, Severity, State
 from fleetpulse.stores.episodes import alert_id_of
@@ -66,7 +66,7 @@ def alert_buttons(event: AlertEvent) -> tuple[Button, ...]:
 
 def has_chart(event: AlertEvent) -> bool:
     """Whether a picture says more of it: of a device that is in trouble."""
-    return event.state in CHART_STATES and not ourselves.is_ours(event)
+    return event.state in CHART_STATES and not notices.is_notice(event)
 
 
 def alert_post(event: AlertEvent, began: AlertEvent | None, now_ms: int) -> Post:
@@ -74,8 +74,8 @@ def alert_post(event: AlertEvent, began: AlertEvent | None, now_ms: int) -> Post
 
     began: for an event that ends something, the event that it ends, if it is known.
     """
-    ours = ourselves.is_ours(event)
-    lines = ourselves.alert_lines(event, began) if ours else _device_lines(event, began)
+    ours = notices.is_notice(event)
+    lines = notices.alert_lines(event, began) if ours else _device_lines(event, began)
     if now_ms - event.at >= LATE_MS:
         lines.append(f"This was {ago(event.at, now_ms)}.")
     return Post("\n".join(lines), alert_buttons(event))
@@ -105,8 +105,8 @@ def summary_post(events: Sequence[AlertEvent], now_ms: int) -> Post:
 
 def _summary_line(events: Sequence[AlertEvent], now_ms: int) -> str:
     newest = events[-1]
-    if ourselves.is_ours(newest):
-        return ourselves.summary_line(events, now_ms)
+    if notices.is_notice(newest):
+        return notices.summary_line(events, now_ms)
     count = f", {number_of(len(events), 'event')}" if len(events) > 1 else ""
     return (
         f"{symbol(newest)} <b>{escape(newest.device_id)}</b> {PHRASES[newest.state].past}"

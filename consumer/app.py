@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from consumer.batch import Batch, Partition
+from consumer.checkup import Checkup
 from consumer.dead_letters import DeadLetters
 from consumer.decoding import Decoder
 from consumer.housekeeping import DAY_MS, Housekeeping
@@ -79,7 +80,10 @@ class Hardware:
             "limits": self._limits,
             "rollup": RollUp(self._roster, clock, retention.raw_days * DAY_MS),
         }
-        self._housekeeping = Housekeeping(store, clock, retention)
+        self._beside = (
+            Housekeeping(store, clock, retention).run,
+            Checkup(store, self._roster, predictor, Notices(store, clock), clock).run,
+        )
 
     def run(self, stop: threading.Event, reached: Callable[[str], None] | None = None) -> None:
         """Work until `stop` is set, then leave the group."""
@@ -94,8 +98,9 @@ class Hardware:
             **more,
         )
         over = threading.Event()
-        housekeeping = threading.Thread(target=self._housekeeping.run, args=(over,), daemon=True)
-        housekeeping.start()
+        beside = [threading.Thread(target=each, args=(over,), daemon=True) for each in self._beside]
+        for thread in beside:
+            thread.start()
         try:
             work.run(stop)
         finally:
@@ -103,7 +108,8 @@ class Hardware:
             self._source.close()
             self._announce.flush(2)
             self._watch.leave()
-            housekeeping.join(_TIDY_S)  # what it deletes is a transaction: undone, and done later
+            for thread in beside:  # what they write is a transaction: undone, and done later
+                thread.join(_TIDY_S)
 
     def _forget(self, partitions: Sequence[Partition]) -> None:
         """Another member may have moved these partitions' devices on."""

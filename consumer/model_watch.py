@@ -223,6 +223,10 @@ class FollowingPredictor:
         """The top reasons for each of these rows' probabilities, in words with numbers."""
         return self._predictor.causes(scores, rule, rows)
 
+    def learn(self, slot: int, period: int, means: Sequence[float], periods: float) -> None:
+        """Take over what was normal for a device before, at the next score()."""
+        self._predictor.learn(slot, period, means, periods)
+
     def forget(self, slots: Int64s) -> None:
         """Forget the samples of these devices."""
         self._predictor.forget(slots)

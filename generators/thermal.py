@@ -136,19 +136,22 @@ class Machine:
         )
         self.clock_ghz = self.requested_ghz = parameters.min_clock_ghz
         self.die_c = self.board_c = parameters.ambient_c
-        self.power_w = parameters.base_w
-        self._settle()
+        self.settle(0.0)
         self.load_1m = self.elapsed_s = self._load_pct = 0.0
         self._energy_j = self._load_sum = self._seconds = 0.0
 
-    def _settle(self) -> None:
-        """Go where idling ends: leakage and fan depend on the temperature that they cause."""
+    def settle(self, load_pct: float) -> None:
+        """Go where this load, held for hours, ends; throttling aside.
+
+        Leakage and fan depend on the temperature that they cause.
+        """
+        parameters = self._parameters
+        self._ask_for_clock(load_pct)
+        dynamic_w = dynamic_power(parameters, load_pct, self.requested_ghz)
         for _ in range(SETTLING_ROUNDS):
-            self._turn_fan(self._parameters.fan)
-            self.power_w = self._parameters.base_w + leakage(self._parameters, self.die_c)
-            die_c, self.board_c = steady_temperatures(
-                self._parameters, self.power_w, self.fan_speed
-            )
+            self._turn_fan(parameters.fan)
+            self.power_w = parameters.base_w + leakage(parameters, self.die_c) + dynamic_w
+            die_c, self.board_c = steady_temperatures(parameters, self.power_w, self.fan_speed)
             self.die_c += (die_c - self.die_c) / 2
 
     def step(self, load_pct: float) -> None:
@@ -213,9 +216,13 @@ class Machine:
             share = min(1.0, max(0.0, over_c / (parameters.hard_limit_c - parameters.soft_limit_c)))
             way_ghz = highest - (highest - lowest) * share - self._cap_ghz
             self._cap_ghz += min(THROTTLE_GHZ_PER_S, max(-THROTTLE_GHZ_PER_S, way_ghz))
-        asked = highest * parameters.governor_gain * load_pct * 0.01
-        self.requested_ghz = lowest if asked < lowest else highest if asked > highest else asked
+        self._ask_for_clock(load_pct)
         self.clock_ghz = min(self.requested_ghz, self._cap_ghz)
+
+    def _ask_for_clock(self, load_pct: float) -> None:
+        lowest, highest = self._parameters.min_clock_ghz, self._parameters.max_clock_ghz
+        asked = highest * self._parameters.governor_gain * load_pct * 0.01
+        self.requested_ghz = lowest if asked < lowest else highest if asked > highest else asked
 
     def sensed(self) -> dict[str, float | None]:
         """Every channel as the sensors of this machine show it now.

@@ -6,6 +6,7 @@ small number, and feeds rows in the order in which they arrived.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -60,6 +61,7 @@ class FleetPredictor:
     def __init__(self, models: Models) -> None:
         self._models = models
         self._history, self._normals = History(), Normals()
+        self._learned: deque[tuple[int, int, Sequence[float], float]] = deque()
         # scikit-learn would start a thread per core for a handful of rows.
         self._threads = ThreadpoolController()
 
@@ -101,6 +103,8 @@ class FleetPredictor:
         arrival. set_back: [n], the first rows after a device's clock was set back; None: no clock
         was.
         """
+        while self._learned:
+            self._normals.learn(*self._learned.popleft())
         codes = _codes(kinds)
         parts = [
             self._score_part(
@@ -153,6 +157,13 @@ class FleetPredictor:
         """Empty these slots, for other devices."""
         self._history.forget(slots)
         self._normals.forget(slots)
+
+    def learn(self, slot: int, period: int, means: Sequence[float], periods: float) -> None:
+        """Take over what was normal for a device before (see Normals), at the next score().
+
+        It may be called in another thread.
+        """
+        self._learned.append((slot, period, means, periods))
 
     def causes(self, scores: Scores, rule: str, rows: Sequence[int]) -> list[list[str]]:
         """The reasons that weigh most for each of these rows' chances, in words with numbers."""

@@ -266,6 +266,8 @@ class Limits:
         slot_of = {batch.device_ids[row]: int(slot) for row, slot in enumerate(batch.slots)}
         wanted = {device for device, slot in slot_of.items() if not self._loaded[slot]}
         for state in self._store.states_of(wanted):
+            if state.rule not in RULE_NAMES:  # a notice about the device, which others judge
+                continue
             key = (slot_of[state.device_id], RULE_NAMES.index(state.rule))
             self._watches[key] = _Watch(state, causes=self._stored_causes(state))
             self._busy[key] = state.level is not Status.OK

@@ -63,6 +63,9 @@ class Predictor(Protocol):
     def causes(self, scores: Any, rule: str, rows: Sequence[int]) -> Sequence[Sequence[str]]:
         """The top reasons for each of these rows' probabilities, in words with numbers."""
 
+    def learn(self, slot: int, period: int, means: Sequence[float], periods: float) -> None:
+        """Take over what was normal for a device before; in any thread."""
+
     def forget(self, slots: NDArray[np.int64]) -> None:
         """Forget the samples of these devices."""
 

@@ -27,6 +27,8 @@ export function alertList({ withDevice, empty }) {
 
 /** Whether an alert is about fleetpulse itself, which has no page of its own. */
 const isOurs = (alert) => alert.kind === "fleetpulse";
+/** Whether it is a notice, in whole sentences: about fleetpulse, or about a device over weeks. */
+const isNotice = (alert) => isOurs(alert) || alert.rule === "cooling";
 
 function alertRow(shownFirst, withDevice) {
   const pill = statePill();
@@ -51,9 +53,9 @@ function alertRow(shownFirst, withDevice) {
     update(alert) {
       shown = alert;
       setClass(node, alert.closed_at === null ? `open is-${alert.severity}` : "over");
-      pill.update(alert.state, isOurs(alert));
-      setText(rule, isOurs(alert) ? alert.rule.replaceAll("-", " ") : alert.rule);
-      setText(steps, isOurs(alert) ? ownSteps(alert) : stepsOf(alert));
+      pill.update(alert.state, isNotice(alert));
+      setText(rule, isNotice(alert) ? alert.rule.replaceAll("-", " ") : alert.rule);
+      setText(steps, isNotice(alert) ? ownSteps(alert) : stepsOf(alert));
       setText(causes, alert.causes.join("; "));
       causes.hidden = !alert.causes.length;
       setText(outcome, OUTCOMES[alert.outcome] ?? "");

@@ -107,6 +107,9 @@ class FakePredictor:
     def causes(self, scores: Any, rule: str, rows: Sequence[int]) -> list[list[str]]:
         return [[f"load {scores.probability['heat'][row]:.0%}"] for row in rows]
 
+    def learn(self, slot: int, period: int, means: Sequence[float], periods: float) -> None:
+        pass
+
     def forget(self, slots: NDArray[np.int64]) -> None:
         for slot in slots.tolist():
             self.before.pop(slot, None)

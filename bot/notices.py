@@ -1,4 +1,4 @@
-"""The words about fleetpulse itself: its alerts, and how its processes are."""
+"""The words of notices: about fleetpulse and its processes, and about a device over weeks."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from html import escape
 
 from bot.words import ago, duration, number_of
-from fleetpulse.alerts import AlertEvent, State
+from fleetpulse.alerts import AlertEvent, Severity, State
 from fleetpulse.notices import OURSELVES, Matter
 from fleetpulse.stores.protocols import Alert, Store
 from fleetpulse.watch import STOPPED
 
 PROBLEM_CHARACTERS = 600
 ALERTS_SHOWN = 10
-TROUBLE, WELL = "⚠️", "✅"
+TROUBLE, WELL, CARE = "⚠️", "✅", "🔧"
 _NAME = f"<b>{OURSELVES}</b>"
 
 
@@ -33,20 +33,25 @@ WORDS: Mapping[str, Words] = {
         wrong="records cannot be read", well="no more unreadable records come"
     ),
     Matter.MODEL: Words(wrong="the models cannot be renewed", well="the models are in order again"),
+    Matter.DRIFT: Words(
+        wrong="the fleet is not what the models know",
+        well="the fleet is what the models know again",
+    ),
+    Matter.COOLING: Words(wrong="its cooling has become worse", well="its cooling is good again"),
 }
 
 
-def is_ours(event: AlertEvent | Alert) -> bool:
-    """Whether it is about fleetpulse itself, not about a device."""
-    return event.device_id == event.kind == OURSELVES
+def is_notice(event: AlertEvent | Alert) -> bool:
+    """Whether it is a notice: about fleetpulse itself, or about a device over weeks."""
+    return event.device_id == event.kind == OURSELVES or event.rule in WORDS
 
 
 def alert_lines(event: AlertEvent, began: AlertEvent | None) -> list[str]:
-    """The message of one event about ourselves."""
+    """The message of one event of a notice."""
     if event.state is State.STRESSED:
-        return [f"{TROUBLE} {_NAME}: {_problem(event)}"]
+        return [f"{_sign(event)} {_name(event)}: {_problem(event)}"]
     lasted = "" if began is None else f" It lasted {duration((event.at - began.at) / 1000)}."
-    return [f"{WELL} {_NAME}: {_words(event).well}.{lasted}"]
+    return [f"{WELL} {_name(event)}: {_words(event).well}.{lasted}"]
 
 
 def summary_line(events: Sequence[AlertEvent], now_ms: int) -> str:
@@ -54,16 +59,18 @@ def summary_line(events: Sequence[AlertEvent], now_ms: int) -> str:
     newest = events[-1]
     count = f", {number_of(len(events), 'event')}" if len(events) > 1 else ""
     if newest.state is State.STRESSED:
-        return f"{TROUBLE} {_NAME}: {_words(newest).wrong}, {ago(newest.at, now_ms)}{count}"
-    return f"{WELL} {_NAME}: {_words(newest).well}, {ago(newest.at, now_ms)}{count}"
+        said = f"{_sign(newest)} {_name(newest)}: {_words(newest).wrong}"
+    else:
+        said = f"{WELL} {_name(newest)}: {_words(newest).well}"
+    return f"{said}, {ago(newest.at, now_ms)}{count}"
 
 
 def alert_line(alert: Alert, now_ms: int) -> str:
     """One line of the list of alerts."""
     when = ago(alert.changed_at, now_ms)
     if alert.closed_at is None:
-        return f"{TROUBLE} {_NAME}: {_problem(alert)} ({when})"
-    return f"{WELL} {_NAME}: {_words(alert).well}, {when}"
+        return f"{_sign(alert)} {_name(alert)}: {_problem(alert)} ({when})"
+    return f"{WELL} {_name(alert)}: {_words(alert).well}, {when}"
 
 
 def status_lines(store: Store, now_ms: int) -> list[str]:
@@ -79,6 +86,14 @@ def status_lines(store: Store, now_ms: int) -> list[str]:
 def _when(at: int, now_ms: int) -> str:
     said = ago(at, now_ms)
     return "just now" if said == "now" else said
+
+
+def _name(event: AlertEvent | Alert) -> str:
+    return f"<b>{escape(event.device_id)}</b>"
+
+
+def _sign(event: AlertEvent | Alert) -> str:
+    return CARE if event.severity is Severity.INFO else TROUBLE
 
 
 def _words(event: AlertEvent | Alert) -> Words:

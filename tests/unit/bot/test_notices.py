@@ -1,4 +1,4 @@
-"""Alerts about fleetpulse itself read as what they are: no device, no chart, one sentence."""
+"""Notices read as what they are: no alarm, no chart, one sentence."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 from bot.commands import answer
 from fleetpulse.notices import Matter, Notices
 from fleetpulse.stores.protocols import Heartbeat
+from tests.contracts.builders import a_device
 from tests.unit.bot.bench import Bench
 
 SILENT = "The consumer has been silent for 60 s: no warnings come until it is back."
@@ -102,3 +103,15 @@ def test_the_status_of_fleetpulse_says_how_its_processes_are(bench: Bench) -> No
 
 def test_the_status_of_fleetpulse_is_ok_while_nothing_is_wrong(bench: Bench) -> None:
     assert said(bench, "/status fleetpulse").startswith("🟢 <b>fleetpulse</b> is ok")
+
+
+def test_a_notice_about_a_device_names_it_and_is_no_alarm(bench: Bench) -> None:
+    device = a_device("pc-<1>", kind="pc")
+    Notices(bench.store, bench.clock).report(Matter.COOLING, "It gets 6 °C hotter.", device)
+
+    bench.later(1)
+
+    ((_, post),) = bench.sender.sent
+    assert post.text == "🔧 <b>pc-&lt;1&gt;</b>: It gets 6 °C hotter."
+    assert post.buttons == ()
+    assert post.photo is None
