@@ -14,6 +14,9 @@ EACH = (
     "store_speed",
     "dynamodb_speed",
     "model_cost",
+    "prediction",
+    "feedback",
+    "wear",
 )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -25,13 +25,13 @@ from fleetpulse.stores.protocols import NO_ROWS, Opinion, Scored, Verdict
 from fleetpulse.telemetry import Reading
 from fleetpulse.track_record import Outcome, outcome_of
 from generators.simulated import held_out_fleet, training_fleet
-from model.feedback import Lesson, lessons_in, taught
+from model.feedback import Lesson, lessons_in, precision_wanted, taught
 from model.files import load
 from model.predictor import FleetPredictor, Models, load_models
 from model.questions import Questions, ask, thinned
 from model.registry import Source, open_registry
 from model.sessions import from_fleet
-from model.train import Made, Part, make
+from model.train import PRECISION, Made, Part, make
 
 RULE = "heat"
 TRAINING_DEVICES, TRAINING_S = 150, 3_600
@@ -49,9 +49,9 @@ def halves(fleet: Fleet) -> tuple[Fleet, Fleet]:
 
 
 def a_part(name: str, questions: Questions) -> Part:
-    """Questions of a source that needs no citation."""
+    """Questions of a source that needs no citation; the threshold follows from the fleet's own."""
     source = Source(name=name, citation="", licence="", machines=0, rows=len(questions))
-    return Part(source=source, questions=questions)
+    return Part(source=source, questions=questions, decides=name == "fleet")
 
 
 def serving(made: Made) -> Models:
@@ -79,7 +79,7 @@ def backtested(made: Made, fleet: Fleet) -> Backtest:
                 kinds=[kind] * len(rows),
                 measured_at=[row.measured_at for row in rows],
                 values=values,
-                impossible=0,
+                impossible=Counter(),
             )
         )
     return backtest
@@ -129,7 +129,11 @@ def main() -> None:
     history = ask(from_fleet(before), RULE)
     alone = make(RULE, [simulation, a_part("fleet", thinned(history, 1))])
     told, rows = taught(history, RULE, lessons)
-    answered = make(RULE, [simulation, a_part("fleet", thinned(told, 1, besides=rows))])
+    answered = make(
+        RULE,
+        [simulation, a_part("fleet", thinned(told, 1, besides=rows))],
+        precision=precision_wanted(lessons, RULE, PRECISION),
+    )
     for name, made in (
         ("first model", first),
         ("trained again on the history", alone),

@@ -18,7 +18,7 @@ import numpy as np
 from generators.simulated import TRAINING_RANGES, random_parameters
 from generators.thermal import MachineParameters
 from generators.years import Clogging, hours_of
-from model.wear import DAY_MS, RECENT_DAYS, REFERENCE_DAYS, Hours, wear_of
+from model.wear import DAY_MS, RECENT_DAYS, REFERENCE_DAYS, WORN_C, Hours, wear_of
 
 DAYS = 365
 CLOGS_UNTIL = 150  # days after it begins
@@ -73,7 +73,7 @@ def main() -> None:
     started = time.perf_counter()
     suspected, delays, harmless, unnoticed = 0, list[int](), 0, 0
     for number in range(machines):
-        rng = random.Random(f"year/{number}")
+        rng = random.Random(f"wear/{number}")
         parameters = a_machine(rng, number)
         clogging = None
         if number % 4 < 2:
@@ -84,7 +84,7 @@ def main() -> None:
             suspected += found is not None
         elif found is not None:
             delays.append(found - clogging.from_day)
-        elif hotter_c(parameters, clogging, DAYS) < 4.0:
+        elif hotter_c(parameters, clogging, DAYS) < WORN_C:
             harmless += 1
         else:
             unnoticed += 1
@@ -92,8 +92,8 @@ def main() -> None:
     years = f"{machines} machine-years in {took_s:.0f} s ({365 * 86_400 * machines / took_s:,.0f}x)"
     print(
         f"{years}\nclogging fans: {len(delays)} noticed, after {median(delays):.0f} days"
-        f" (they clog over {CLOGS_UNTIL}); {harmless} never made it 4 °C hotter; {unnoticed} were"
-        f" not noticed\nhealthy ones: {suspected} suspected"
+        f" (they clog over {CLOGS_UNTIL}); {harmless} never made it {WORN_C:g} °C hotter;"
+        f" {unnoticed} were not noticed\nhealthy ones: {suspected} suspected"
     )
 
 

@@ -12,6 +12,7 @@ from consumer.batch import Batch, Partition
 from consumer.checkup import Checkup
 from consumer.dead_letters import DeadLetters
 from consumer.decoding import Decoder
+from consumer.drift_watch import DriftWatch
 from consumer.housekeeping import DAY_MS, Housekeeping
 from consumer.pipeline import Pipeline, Stage
 from consumer.poison import PoisonWatch
@@ -23,6 +24,7 @@ from consumer.stages.limits import Limits
 from consumer.stages.predict import Predictor, predict
 from consumer.stages.rollup import RollUp
 from consumer.stages.rules import RuleBook
+from consumer.stages.shadow import Shadow
 from fleetpulse.clock import Clock
 from fleetpulse.health import Health
 from fleetpulse.kafka import producer
@@ -59,6 +61,7 @@ class Hardware:
         self._roster, self._predictor, self._metrics = Roster(), predictor, metrics
         rules = RuleBook(store.rules, self._roster, clock, lambda: predictor.thresholds)
         self._limits = Limits(store.alerts, rules, predictor)
+        self._shadow = Shadow(rules, metrics.shadow_outcomes)
         self._source = KafkaSource(
             kafka,
             membership,
@@ -77,12 +80,14 @@ class Hardware:
             "poison": PoisonWatch(Notices(store, clock), clock),
             "order": self._order,
             "predict": predict(predictor, rules),
+            "shadow": self._shadow,
             "limits": self._limits,
             "rollup": RollUp(self._roster, clock, retention.raw_days * DAY_MS),
         }
         self._beside = (
             Housekeeping(store, clock, retention).run,
             Checkup(store, self._roster, predictor, Notices(store, clock), clock).run,
+            DriftWatch(predictor, Notices(store, clock), clock).run,
         )
 
     def run(self, stop: threading.Event, reached: Callable[[str], None] | None = None) -> None:
@@ -118,6 +123,7 @@ class Hardware:
             self._predictor.forget(np.array(slots, dtype=np.int64))
             self._limits.forget(slots)
             self._order.forget(np.array(slots, dtype=np.int64))
+            self._shadow.forget(np.array(slots, dtype=np.int64))
 
 
 def watching(watch: Watch) -> Stage:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from consumer.batch import Batch
 from consumer.csv_readings import Chunk
@@ -15,7 +17,7 @@ from consumer.stages.predict import Predictor
 from consumer.stages.quantities import quantity
 from fleetpulse.alerts import HORIZON_S, PREDICTED_RULES, RULE_NAMES, RULES, AlertEvent, State
 from model.features import FEATURES
-from model.history import Floats
+from model.history import Int64s
 from model.judging import Answers, Judgement, Watched
 
 # What people do without a model: warn a little below the limit, in the rule's unit.
@@ -23,6 +25,8 @@ MARGIN: Mapping[str, float] = {"heat": 5.0, "overload": 5.0}
 _AHEAD = {"heat": "projected_60s", "overload": "load_room"}  # room left if it goes on like this
 
 
+Floats32 = NDArray[np.float32]
+Number = TypeVar("Number", bound=np.generic)
 _WATCHES = {rule.name: rule.watches for rule in RULES}
 
 
@@ -41,26 +45,26 @@ class RuleReport(msgspec.Struct, frozen=True, kw_only=True):
     alerts: Alerts
     threshold: float
     model: Judgement
+    candidate: Judgement | None  # the model in the shadow, if there is one, from its own threshold
     static_limit: Judgement
     extrapolation: Judgement
 
 
 @dataclass(slots=True)
 class _Columns:
-    """What is kept of each reading for one rule, batch by batch."""
+    """What is kept of each reading for one rule, batch by batch: ten million fit into memory."""
 
-    slots: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = field(default_factory=list)
-    measured_at: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = field(default_factory=list)
-    room: list[Floats] = field(default_factory=list)
-    chance: list[Floats] = field(default_factory=list)
-    ahead: list[Floats] = field(default_factory=list)
+    room: list[Floats32] = field(default_factory=list)
+    chance: list[Floats32] = field(default_factory=list)
+    ahead: list[Floats32] = field(default_factory=list)
+    candidate: list[Floats32] = field(default_factory=list)
 
 
 class Backtest:
     """Readings in, chunk by chunk; a report of each predicted rule out.
 
-    thresholds: from which probability on "soon" is said, in place of the models'. For the rest see
-    Scoring.
+    threshold: from which probability on "soon" is said, in place of the models'.
+    candidate_thresholds: of the models in the shadow, by rule. For the rest see Scoring.
     """
 
     def __init__(
@@ -69,8 +73,12 @@ class Backtest:
         kind: str,
         limits: Mapping[str, float],
         threshold: float | None = None,
+        candidate_thresholds: Mapping[str, float] | None = None,
     ) -> None:
         self._predictor, self._threshold = predictor, threshold
+        self._candidate_thresholds = candidate_thresholds or {}
+        self._slots: list[NDArray[np.int32]] = []
+        self._measured_at: list[Int64s] = []
         self._columns = {rule: _Columns() for rule in PREDICTED_RULES}
         self.events: list[AlertEvent] = []
         self.scoring = Scoring(predictor, kind, limits, threshold=threshold, predicted=self._keep)
@@ -80,43 +88,54 @@ class Backtest:
         self.events += self.scoring.score(chunk).events
 
     def report(self) -> dict[str, RuleReport]:
-        """By rule that was in force for any device."""
+        """By rule that was in force for any device. To be asked for once: readings are let go."""
+        slots, measured_at = _whole(self._slots), _whole(self._measured_at)
         return {
-            rule: self._of(rule, columns)
+            rule: self._of(rule, columns, slots, measured_at)
             for rule, columns in self._columns.items()
             if any((~np.isnan(room)).any() for room in columns.room)
         }
 
     def _keep(self, batch: Batch) -> None:
         """Note what each rule saw and said of a batch that was just predicted."""
+        self._slots.append(batch.slots.astype(np.int32))
+        self._measured_at.append(batch.measured_at)
         for rule, columns in self._columns.items():
             limit = self.scoring.rules.limit[batch.slots, RULE_NAMES.index(rule)]
             names = [feature.name for feature in FEATURES[rule]]
-            columns.slots.append(batch.slots)
-            columns.measured_at.append(batch.measured_at)
-            columns.room.append(limit - quantity(batch, _WATCHES[rule]))
+            room = limit - quantity(batch, _WATCHES[rule])
+            columns.room.append(room.astype(np.float32))
             columns.chance.append(batch.rule_probability[rule].astype(np.float32))
+            if rule in batch.scores.candidates:
+                shadow = batch.scores.candidate_probability[rule]
+                columns.candidate.append(shadow.astype(np.float32))
             features = batch.scores.features[rule]
             columns.ahead.append(features[:, names.index(_AHEAD[rule])].astype(np.float32))
 
-    def _of(self, rule: str, columns: _Columns) -> RuleReport:
-        room = np.concatenate(columns.room)
-        answers = Answers(
-            Watched(
-                slots=np.concatenate(columns.slots),
-                measured_at=np.concatenate(columns.measured_at),
-                room=room,
-            )
-        )
+    def _of(
+        self, rule: str, columns: _Columns, slots: NDArray[np.int32], measured_at: Int64s
+    ) -> RuleReport:
+        room = _whole(columns.room)
+        answers = Answers(Watched(slots=slots, measured_at=measured_at, room=room))
         default = self._predictor.thresholds[rule]
         threshold = default if self._threshold is None else self._threshold
         return RuleReport(
             alerts=alerts_of(self.events, rule),
             threshold=threshold,
-            model=answers.judge(np.concatenate(columns.chance), threshold),
+            model=answers.judge(_whole(columns.chance), threshold),
+            candidate=answers.judge(_whole(columns.candidate), self._candidate_thresholds[rule])
+            if columns.candidate
+            else None,
             static_limit=answers.judge(-room, -MARGIN[rule]),
-            extrapolation=answers.judge(-np.concatenate(columns.ahead), 0.0),
+            extrapolation=answers.judge(-_whole(columns.ahead), 0.0),
         )
+
+
+def _whole(parts: list[NDArray[Number]]) -> NDArray[Number]:
+    """The parts as one; they are let go of."""
+    whole = np.concatenate(parts)
+    parts.clear()
+    return whole
 
 
 def alerts_of(events: Sequence[AlertEvent], rule: str) -> Alerts:

@@ -59,7 +59,7 @@ class Told:
     """What a file held, counted."""
 
     rows: int = 0
-    impossible: int = 0
+    impossible: Counter[str] = field(default_factory=Counter)  # by channel
     devices: set[str] = field(default_factory=set)
     statuses: Counter[str] = field(default_factory=Counter)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
@@ -28,7 +29,7 @@ class Chunk:
     kinds: list[str | None]  # None: the row does not say
     measured_at: list[int]  # Unix ms
     values: list[list[float]]  # [n, channels], NaN: missing or impossible
-    impossible: int  # cells that held no number that a machine can have
+    impossible: Counter[str]  # by channel, cells that held no number that a machine can have
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -41,7 +42,7 @@ class Chunk:
             kinds=[self.kinds[place] for place in places],
             measured_at=[self.measured_at[place] for place in places],
             values=[self.values[place] for place in places],
-            impossible=0,
+            impossible=Counter(),
         )
 
 
@@ -53,7 +54,7 @@ def together(chunks: Sequence[Chunk]) -> Chunk:
         kinds=[kind for chunk in chunks for kind in chunk.kinds],
         measured_at=[at for chunk in chunks for at in chunk.measured_at],
         values=[row for chunk in chunks for row in chunk.values],
-        impossible=sum(chunk.impossible for chunk in chunks),
+        impossible=sum((chunk.impossible for chunk in chunks), Counter[str]()),
     )
 
 
@@ -120,17 +121,18 @@ class CsvReadings:
             kinds=[None if self._kind is None else line[self._kind] or None for line in lines],
             measured_at=[self._measured_at(line[self._moment]) for line in lines],
             values=[values for values, _ in cells],
-            impossible=sum(impossible for _, impossible in cells),
+            impossible=Counter(name for _, impossible in cells for name in impossible),
         )
 
-    def _values(self, line: Sequence[str]) -> tuple[list[float], int]:
-        """A row's channels, and how many of its cells hold no possible value."""
-        values, impossible = [], 0
+    def _values(self, line: Sequence[str]) -> tuple[list[float], list[str]]:
+        """A row's channels, and those whose cells hold no possible value."""
+        values, impossible = [], list[str]()
         for name, place in zip(CHANNEL_NAMES, self._channels, strict=True):
             text = "" if place is None else line[place].strip()
             value = _number(text)
             accepted = CHANNEL[name].accepts(value)
-            impossible += bool(text) and not accepted and text.lower() not in ("nan", "null")
+            if text and not accepted and text.lower() not in ("nan", "null"):
+                impossible.append(name)
             values.append(value if accepted else math.nan)
         return values, impossible
 

@@ -10,7 +10,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +22,17 @@ from fleetpulse.errors import ModelError, StoreError
 from fleetpulse.health import Health
 from fleetpulse.notices import Matter, Notices
 from fleetpulse.secrets import AwsKeys, Secret
+from model.domain import Drift
 from model.history import Floats, Int64s
-from model.predictor import FleetPredictor, Models, Scores, load_models, load_predictor
-from model.registry import ModelCard, ModelRegistry, Promotion, open_registry
+from model.predictor import (
+    FleetPredictor,
+    Models,
+    Scores,
+    load_candidates,
+    load_models,
+    load_predictor,
+)
+from model.registry import Choice, ModelCard, ModelRegistry, Promotion, open_registry
 from model.registry_kept import LastGood
 
 log = logging.getLogger(__name__)
@@ -77,6 +85,7 @@ class ModelWatch:
         self._health, self._notices = health, notices
         self._good, self._serving = first.promotion, first.words
         self._ready: deque[Models] = deque(maxlen=1)  # its ends may be in different threads
+        self._shadow: Mapping[str, Choice] = {}  # that is scoring
         self._unkept: tuple[Promotion, Mapping[str, ModelCard], Mapping[str, bytes]] | None = None
 
     def run(self, clock: Clock, stop: threading.Event, looked: threading.Event) -> None:
@@ -93,7 +102,7 @@ class ModelWatch:
         """Look once, and say how it went."""
         problem = None
         try:
-            self._renew()
+            problem = self._renew()
         except ModelError as refused:
             problem = self._but(str(refused))
         except Exception:
@@ -112,11 +121,12 @@ class ModelWatch:
             _PART, self._but(f"The models in {self._registry.place} are not read yet")
         )
 
-    def _renew(self) -> None:
+    def _renew(self) -> str | None:
+        """Take over what is promoted, if it is new; what is wrong with a candidate, if anything."""
         promotion = self._registry.promotion()
-        if promotion == self._good:
+        if promotion == self._good and promotion.shadow == self._shadow:
             self._registry.check(promotion)
-            return
+            return None
         self._refuse_older(promotion)
         cards, contents = self._registry.promoted(promotion), dict[str, bytes]()
 
@@ -125,10 +135,20 @@ class ModelWatch:
             return contents[card.name]
 
         models = load_models(cards, read)
-        self._ready.append(models)
-        self._good, self._serving = promotion, _serve_on(models)
         used = {rule: cards[rule] for rule in contents}
         self._unkept = (promotion, used, contents)
+        is_new = promotion != self._good
+        self._good, self._serving = promotion, _serve_on(models)
+        problem = None
+        try:
+            candidates = load_candidates(self._registry.candidates(promotion), self._registry.read)
+            self._shadow = promotion.shadow
+        except ModelError as refused:
+            candidates = {}
+            problem = self._but(f"No candidate scores in the shadow: {refused}")
+        if is_new or candidates:
+            self._ready.append(replace(models, candidates=candidates))
+        return problem
 
     def _refuse_older(self, promotion: Promotion) -> None:
         """A bucket that was set back, or changed by hand, is no promotion."""
@@ -140,7 +160,7 @@ class ModelWatch:
                 f"The models in {place} went back from promotion {before} to {promotion.number}:"
                 " promote the ones that are wanted, older ones too."
             )
-        if promotion.number == before != 0:
+        if promotion.number == before != 0 and promotion != self._good:
             raise ModelError(
                 f"The models in {place} were changed under the same promotion, {before}: promote"
                 " the ones that are wanted."
@@ -222,6 +242,10 @@ class FollowingPredictor:
     def causes(self, scores: Scores, rule: str, rows: Sequence[int]) -> list[list[str]]:
         """The top reasons for each of these rows' probabilities, in words with numbers."""
         return self._predictor.causes(scores, rule, rows)
+
+    def drifts(self) -> Mapping[str, Sequence[Drift]]:
+        """How far the fleet is from each rule's training, by feature."""
+        return self._predictor.drifts()
 
     def learn(self, slot: int, period: int, means: Sequence[float], periods: float) -> None:
         """Take over what was normal for a device before, at the next score()."""

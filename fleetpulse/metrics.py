@@ -124,6 +124,14 @@ METRICS: tuple[Metric, ...] = (
         help="Alert events that were stored, by their new state.",
     ),
     Metric(
+        name="fleetpulse_consumer_shadow_outcomes_total",
+        kind=Kind.COUNTER,
+        process="consumer",
+        labels=("rule", "version", "role", "outcome"),
+        help="While a candidate scores in the shadow: warnings of it and of the model in use that"
+        " were true or false, and limits that each missed (docs/models.md).",
+    ),
+    Metric(
         name="fleetpulse_consumer_holds_total",
         kind=Kind.COUNTER,
         process="consumer",
@@ -333,6 +341,7 @@ class ConsumerMetrics:
         self.rows_written = counter(registry, "fleetpulse_consumer_rows_written_total")
         self.dead_letters = counter(registry, "fleetpulse_consumer_dead_letters_total")
         self.alert_events = counter(registry, "fleetpulse_consumer_alert_events_total")
+        self.shadow_outcomes = counter(registry, "fleetpulse_consumer_shadow_outcomes_total")
         self.holds = counter(registry, "fleetpulse_consumer_holds_total")
         self.held = gauge(registry, "fleetpulse_consumer_held")
         self.store_write_seconds = histogram(registry, "fleetpulse_consumer_store_write_seconds")

@@ -151,6 +151,18 @@ def waves(rng: random.Random) -> Iterator[float]:
         yield min(100.0, max(0.0, load))
 
 
+def recorded(levels_pct: Sequence[float]) -> Profile:
+    """A recorded series of mean loads, from anywhere in it on and fast forward."""
+
+    def profile(rng: random.Random) -> Iterator[float]:
+        begin = rng.randrange(len(levels_pct))
+        each_s, ripple_pct = rng.uniform(20, 120), rng.uniform(2, 12)
+        for level_pct in itertools.islice(itertools.cycle(levels_pct), begin, None):
+            yield from held(rng, level_pct, each_s * rng.uniform(0.8, 1.2), ripple_pct)
+
+    return profile
+
+
 TRAINING_PROFILES: tuple[Profile, ...] = (
     idle_with_bursts,
     steps,

@@ -13,6 +13,8 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from fleetpulse.telemetry import KINDS, Reading
 from generators.loads import (
     HELD_OUT_PROFILES,
@@ -22,6 +24,7 @@ from generators.loads import (
     held,
     office_day,
     random_profile,
+    recorded,
 )
 from generators.thermal import Fan, Machine, MachineParameters, simulate
 
@@ -36,6 +39,7 @@ __all__ = [
     "held_out_fleet",
     "random_parameters",
     "random_profile",
+    "recorded_fleet",
     "simulate",
     "source_from",
     "training_fleet",
@@ -191,6 +195,24 @@ def held_out_fleet(
     return _fleet("held-out", seed, devices, seconds, HELD_OUT_RANGES)
 
 
+def recorded_fleet(
+    loads: Mapping[str, Sequence[float]], seed: int, devices: int, seconds: float
+) -> Iterator[tuple[str, str, list[Reading]]]:
+    """The same machines under recorded loads (in %, by the series' name), by turns."""
+    names = sorted(loads)
+    for number in range(devices):
+        name = names[number % len(names)]
+        ranges = replace(TRAINING_RANGES, profiles=(recorded(loads[name]),))
+        ((_, kind, readings),) = _fleet(f"{name}-{number}", seed, 1, seconds, ranges)
+        # A series is one machine on one day after the other, so that no split cuts it in two.
+        ahead_ms = number * 86_400_000
+        yield (
+            name,
+            kind,
+            [msgspec.structs.replace(r, measured_at=r.measured_at + ahead_ms) for r in readings],
+        )
+
+
 def _fleet(
     name: str, seed: int, devices: int, seconds: float, ranges: Ranges
 ) -> Iterator[tuple[str, str, list[Reading]]]:
@@ -262,14 +284,14 @@ TIGHT_CASE_PI = replace(
     base_w=1.7,  # no display, no keyboard
     leakage_w=0.4,
     dynamic_w=4.6,
-    board_k_per_w=8.8,
-    board_j_per_k=7.5,
+    board_k_per_w=11.0,
+    board_j_per_k=20.0,
 )
 COOLED_PI = replace(TIGHT_CASE_PI, die_k_per_w=2.0, board_k_per_w=3.0, board_j_per_k=24.0)
 
 EPISODE_EVERY_S = 330
 EPISODE_AFTER_S = 30
-EPISODE_S = 105
+EPISODE_S = 135
 
 
 def demo_episodes(rng: random.Random) -> Iterator[float]:

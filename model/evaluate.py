@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, brier_score_loss, precision_recall_curve
 
-from model.history import Floats
-from model.questions import Questions, feature_column
+from model.history import Floats, Int64s
+from model.questions import ROOM, Questions, feature_column
 from model.registry import Source
 
 Figures = dict[str, float | list[float] | str]
-Splits = Sequence[Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]]
 
 QUESTIONS: Mapping[str, str] = {
     "heat": "Will the temperature, now below the limit, reach it within 120 s?",
@@ -29,9 +28,9 @@ CAVEATS: Mapping[str, str] = {
 }
 
 
-_ROOM: Mapping[str, str] = {"heat": "headroom_c", "overload": "load_mean_room"}
 CALIBRATION_BINS = 10
 _AROUND_S = 420.0  # of a case that is shown
+_LONG_BEFORE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +40,7 @@ class Evidence:
     source: Source
     questions: Questions
     chance: Floats  # [m], calibrated
+    fold: Int64s  # [m], in which the machine was left out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,15 +57,18 @@ class Case:
 def threshold_for(
     reached: NDArray[np.bool_], chance: Floats, precision: float, weights: Floats
 ) -> float:
-    """The lowest chance from which on warnings are right at least that often."""
+    """The lowest chance from which on warnings are right at least that often.
+
+    If none is, the lowest one from which on they are right as often as they ever are.
+    """
     rights, _, thresholds = precision_recall_curve(reached, chance, sample_weight=weights)
-    good = np.flatnonzero(rights[:-1] >= precision)
-    return float(thresholds[good[0]]) if len(good) else 0.5
+    good = np.flatnonzero(rights[:-1] >= min(precision, rights[:-1].max()))
+    return float(thresholds[good[0]])
 
 
 def baselines(rule: str, questions: Questions) -> dict[str, Floats]:
     """What one would do without a model: scores that are higher the likelier the limit is."""
-    room = questions.features[:, feature_column(rule, _ROOM[rule])]
+    room = questions.features[:, feature_column(rule, ROOM[rule])]
     if rule == "heat":
         ahead = questions.features[:, feature_column(rule, "projected_60s")]
         return {
@@ -80,19 +83,18 @@ def figures(
     rule: str,
     evidence: Sequence[Evidence],
     threshold: float,
-    splits: Splits,
 ) -> Figures:
     """Figures of each source, on machines that were not trained on, beside the baselines."""
     found: Figures = {}
-    for number, each in enumerate(evidence):
+    for each in evidence:
         name, questions, chance = each.source.name, each.questions, each.chance
         if not questions.reached.any():
             continue
         found[f"{name}: AP"] = average_precision(questions.reached, chance)
         found[f"{name}: AP per fold"] = [
             average_precision(questions.reached[asked], chance[asked])
-            for _, asked in (fold[number] for fold in splits)
-            if len(asked) and questions.reached[asked].any()
+            for asked in (each.fold == fold for fold in np.unique(each.fold))
+            if questions.reached[asked].any()
         ]
         for baseline, score in baselines(rule, questions).items():
             found[f"{name}: AP of {baseline}"] = average_precision(questions.reached, score)
@@ -108,15 +110,18 @@ def figures(
 
 def warnings_at(questions: Questions, chance: Floats, threshold: float) -> dict[str, float]:
     """What a threshold means: precision, recall, and how long before the crossing it warns."""
-    warned = chance >= threshold
+    warned = (chance >= threshold) & questions.known
     right = int((warned & questions.reached).sum())
-    leads = lead_times(questions, warned)
+    leads, firsts = lead_times(questions, warned), first_warnings(questions, warned)
     return {
         "precision at the threshold": round(right / max(1, int(warned.sum())), 3),
         "recall at the threshold": round(right / max(1, int(questions.reached.sum())), 3),
         "recall at precision 0.8": _recall_at(questions.reached, chance, 0.8),
         "crossings warned of": round(len(leads) / max(1, crossings(questions)), 3),
         "median lead time, s": round(float(np.median(leads)), 1) if len(leads) else 0.0,
+        "median time from a session's first warning, s": (
+            round(float(np.median(firsts)), 1) if len(firsts) else 0.0
+        ),
     }
 
 
@@ -128,6 +133,27 @@ def lead_times(questions: Questions, warned: NDArray[np.bool_]) -> Floats:
     _, crossing = np.unique(keys, axis=1, return_inverse=True)
     leads = np.zeros(int(crossing.max(initial=-1)) + 1)
     np.maximum.at(leads, crossing.ravel(), questions.seconds[right])
+    return leads
+
+
+def first_warnings(questions: Questions, warned: NDArray[np.bool_]) -> Floats:
+    """Seconds from the first warning to where a session first reaches the limit.
+
+    Of each session and limit that was warned of in the _LONG_BEFORE_S before it, rightly or too
+    early; what was said still earlier was of something else.
+    """
+    pairs, place = np.unique(
+        np.stack([questions.slots, questions.limit]), axis=1, return_inverse=True
+    )
+    place, reached = place.ravel(), ~np.isnan(questions.seconds)
+    crossing, first = np.full(pairs.shape[1], np.inf), np.full(pairs.shape[1], np.inf)
+    moments = questions.measured_at[reached] + 1000 * questions.seconds[reached]
+    np.minimum.at(crossing, place[reached], moments)
+    ahead_ms = crossing[place] - questions.measured_at
+    meant = warned & (ahead_ms > 0) & (ahead_ms <= 1000 * _LONG_BEFORE_S)
+    np.minimum.at(first, place[meant], questions.measured_at[meant].astype(np.float64))
+    ahead = np.isfinite(first) & np.isfinite(crossing)
+    leads: Floats = (crossing[ahead] - first[ahead]) / 1000.0
     return leads
 
 
@@ -201,7 +227,7 @@ def _cases(rule: str, evidence: Evidence, rows: Iterator[int]) -> Iterator[Case]
         places = np.flatnonzero(near & same)
         places = places[np.argsort(questions.measured_at[places], kind="stable")]
         at = questions.measured_at[places]
-        room = questions.features[places, feature_column(rule, _ROOM[rule])]
+        room = questions.features[places, feature_column(rule, ROOM[rule])]
         yield Case(
             machine=machine,
             limit=float(questions.limit[row]),
@@ -211,7 +237,7 @@ def _cases(rule: str, evidence: Evidence, rows: Iterator[int]) -> Iterator[Case]
         )
 
 
-def average_precision(reached: NDArray[np.bool_], score: Floats) -> float:
+def average_precision(reached: NDArray[np.bool_], score: Floats | NDArray[np.float32]) -> float:
     """Average precision; a score of NaN is the lowest."""
     return round(float(average_precision_score(reached, np.nan_to_num(score, nan=-1e9))), 4)
 

@@ -110,7 +110,7 @@ def _load_average(values: Values, normal: Values) -> str | None:
 GROUPS: Mapping[str, tuple[Group, ...]] = {
     "heat": (
         Group(features=("load_",), say=_load),
-        Group(features=("heating_", "above_coolest", "below_hottest"), say=_heating),
+        Group(features=("heating_", "above_", "below_hottest"), say=_heating),
         Group(features=("headroom_c", "projected_", "seconds_left", "temperature_c"), say=_room),
         Group(features=("power_",), say=_power),
         Group(features=("clock_", "throttled"), say=_clock),

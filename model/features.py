@@ -13,8 +13,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.alerts import HORIZON_S
+from fleetpulse.alerts import HORIZON_S, LONGEST_GAP_MS
 from fleetpulse.telemetry import COLUMN, KINDS
+from model import patterns
 from model.history import BUCKET_S, Floats, Windows
 
 # A limit that is farther away than this (in the rule's unit) is not reached within the horizon:
@@ -28,6 +29,7 @@ _LEAST_SPREAD_S2 = 1.0  # samples closer together than this give no slope
 SLOPES_S: Mapping[str, tuple[int, ...]] = {
     "temperature_c": (15, 30, 60, 120, 300),
     "power_w": (60,),
+    "load_1m": (60,),
 }
 _NEVER_S = 1000.0  # stands for "not at this pace"
 _SAME_LOAD_PCT = 15.0
@@ -71,8 +73,10 @@ class Look:
 
     @cached_property
     def known(self) -> NDArray[np.bool_]:
-        """Where there is enough to judge: samples, and time between them."""
-        return (self.samples >= MIN_SAMPLES) & (self.span_s >= MIN_SPAN_S)
+        """Where there is enough to judge: samples, time between them, and no gap before now."""
+        enough = (self.samples >= MIN_SAMPLES) & (self.span_s >= MIN_SPAN_S)
+        known: NDArray[np.bool_] = enough & (1000 * lowest(self.age_s[1:]) <= LONGEST_GAP_MS)
+        return known
 
     def slope(self, channel: str, over_s: int) -> Floats:
         """Least-squares change per second over the last `over_s` seconds."""
@@ -98,16 +102,32 @@ class Look:
         return slopes
 
     @cached_property
-    def last_slope(self) -> Floats:
-        """Change of temperature per second since the sample before."""
-        past = self.windows.past["temperature_c"]
-        found = ~np.isnan(past)
+    def _before(self) -> NDArray[np.int64]:
+        """Where the temperature before the row's own stands, [1, n]; 0: there is none."""
+        found = ~np.isnan(self.windows.past["temperature_c"])
         found[0] = False
-        before = np.argmax(found, axis=0)[None]
+        place: NDArray[np.int64] = np.argmax(found, axis=0)
+        return place[None]
+
+    @cached_property
+    def last_rise(self) -> Floats:
+        """Change of temperature since the sample before; NaN without one."""
+        past = self.windows.past["temperature_c"]
+        rise: Floats = past[0] - np.take_along_axis(past, self._before, axis=0)[0]
+        return np.where(self._before[0] > 0, rise, np.nan)
+
+    @cached_property
+    def last_slope(self) -> Floats:
+        """The same, per second."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            rise = past[0] - np.take_along_axis(past, before, axis=0)[0]
-            slope: Floats = rise / np.take_along_axis(self.age_s, before, axis=0)[0]
+            slope: Floats = self.last_rise / np.take_along_axis(self.age_s, self._before, axis=0)[0]
         return slope
+
+    @cached_property
+    def at_same_load(self) -> tuple[Floats, Floats]:
+        """Mean rise within 120 s and highest temperature, earlier and at a load like now's."""
+        past = self.windows.past
+        return patterns.at_same_load(past["temperature_c"], past["load_pct"])
 
     def above_lowest(self, channel: str, over_s: int) -> Floats:
         """How far the channel is above its lowest of the window."""
@@ -379,6 +399,47 @@ _POWER = (
     _now("throttled", "", "throttled"),
     _now("fan_cfm", "CFM", "fan"),
 )
+_HABITS = (
+    Feature(
+        name="load_steps_300s",
+        unit="1/min",
+        words="changes of the load over 300 s",
+        compute=lambda look, _: patterns.load_steps_per_min(look.past("load_pct", 300), look.age_s),
+    ),
+    _slope("load_1m", 60, "load_1m_slope_60s", "load average over 60 s", "tasks/min"),
+    Feature(
+        name="heating_last_c",
+        unit="°C",
+        words="hotter than at the last reading",
+        compute=lambda look, _: look.last_rise,
+    ),
+    Feature(
+        name="heating_at_load_c",
+        unit="°C",
+        words="mean rise within 120 s at such a load",
+        compute=lambda look, _: look.at_same_load[0],
+    ),
+    Feature(
+        name="below_hottest_at_load",
+        unit="°C",
+        words="below the hottest at such a load",
+        compute=lambda look, _: look.now("temperature_c") - look.at_same_load[1],
+    ),
+    Feature(
+        name="below_hottest_for_s",
+        unit="s",
+        words="time since the hottest of 320 s",
+        compute=lambda look, _: patterns.since_hottest_s(
+            look.windows.past["temperature_c"], look.age_s
+        ),
+    ),
+    Feature(
+        name="above_mean_300s",
+        unit="°C",
+        words="above the mean of 300 s",
+        compute=lambda look, _: patterns.above_mean(look.past("temperature_c", 300)),
+    ),
+)
 _ROOM = (
     Feature(
         name="load_room",
@@ -414,7 +475,7 @@ _ROOM = (
 
 # By rule. The order is the order of columns that model files are made for.
 FEATURES: dict[str, tuple[Feature, ...]] = {
-    "heat": (*_SHAPE, *_HEAT, *_LOAD, *_POWER),
+    "heat": (*_SHAPE, *_HEAT, *_LOAD, *_POWER, *_HABITS),
     "overload": (*_SHAPE, *_LOAD, *_ROOM),
 }
 

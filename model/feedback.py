@@ -17,6 +17,8 @@ from model.sessions import machine_of
 
 # One verdict stands for the many warnings of its kind that nobody judged.
 VERDICT_WEIGHT = 10.0
+# More cannot be told from the few crossings that a fleet has lived through.
+_SUREST = 0.95
 _HORIZON_MS = round(1000 * HORIZON_S)
 _EVER = 2**62  # Unix ms: every horizon is over
 
@@ -58,6 +60,17 @@ def _lesson(alert: Alert, limit: float, opinion: Opinion) -> Lesson:
         ends_at=ends_at,
         was_right=opinion is Opinion.RIGHT,
     )
+
+
+def precision_wanted(lessons: Sequence[Lesson], rule: str, asked: float) -> float:
+    """How many of the warnings are to be right after the next training: half as many false ones.
+
+    asked: at least so many, and just so many where nobody called a warning false.
+    """
+    judged = [lesson.was_right for lesson in lessons if lesson.rule == rule]
+    if all(judged):
+        return asked
+    return max(asked, min(_SUREST, 1 - judged.count(False) / len(judged) / 2))
 
 
 def limits_of(lessons: Sequence[Lesson], rule: str) -> set[float]:

@@ -16,6 +16,7 @@ import skops.io
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from fleetpulse.errors import ModelError
+from model.domain import Ranges
 from model.history import Floats
 
 # What a model file may hold beyond numbers, texts and scikit-learn's own public estimators.
@@ -34,6 +35,7 @@ class FittedModel:
     seconds: HistGradientBoostingRegressor  # until then, if it is
     calibration: Floats  # [2, points]: the classifier's probability -> how often it was true
     typical: Floats  # [F]: the median of each feature, to explain against
+    ranges: Ranges  # where the features were in training
     features: tuple[str, ...]
 
     @property
@@ -57,6 +59,7 @@ def dump(model: FittedModel) -> bytes:
         "seconds": model.seconds,
         "calibration": model.calibration,
         "typical": model.typical,
+        "ranges": model.ranges.table,
         "features": list(model.features),
         "scikit-learn": sklearn.__version__,
     }
@@ -72,6 +75,7 @@ def load(content: bytes, name: str, features: Sequence[str]) -> FittedModel:
             seconds=held["seconds"],
             calibration=np.asarray(held["calibration"], dtype=np.float64),
             typical=np.asarray(held["typical"], dtype=np.float64),
+            ranges=Ranges(np.asarray(held["ranges"], dtype=np.float64)),
             features=tuple(held["features"]),
         )
         made_with = str(held["scikit-learn"])
@@ -97,7 +101,8 @@ def _try(model: FittedModel, name: str) -> None:
         answers = np.append(model.probability(row), model.seconds.predict(row))
     except Exception as problem:  # whatever a wrongly put together estimator makes of a row
         raise ModelError(f"The model file {name} cannot score: {_RETRAIN}.") from problem
-    if row.shape[1] != len(model.features) or not np.isfinite(answers).all():
+    whole = row.shape[1] == len(model.features) and model.ranges.table.shape == (5, row.shape[1])
+    if not whole or not np.isfinite(answers).all():
         raise ModelError(f"The model file {name} cannot score: {_RETRAIN}.")
 
 

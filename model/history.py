@@ -31,6 +31,7 @@ DEPTHS: Mapping[str, int] = {
     "load_pct": BUCKETS,
     "power_w": 25,
     "clock_ghz": 13,
+    "load_1m": 13,
 }
 _KEPT = np.array([COLUMN[name] for name in DEPTHS])
 _BACK = np.arange(BUCKETS, dtype=np.int64)[:, None]  # 0: the row itself
@@ -78,7 +79,7 @@ class _Pass:
 class History:
     """The last WINDOW_S seconds of every device, thinned to one sample per 5 seconds.
 
-    A device is a slot, a small number that the caller gives out. State: 2.6 KB a device.
+    A device is a slot, a small number that the caller gives out. State: 3.1 KB a device.
     """
 
     def __init__(self, capacity: int = 64) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -15,6 +15,7 @@ from model.history import Floats, Int64s
 from model.labels import label
 
 DAY_S = 86_400.0
+_ROWS_AT_ONCE = 500_000
 LONGEST_GAP_S = 300.0  # between two readings of a device that was watched all the time
 
 
@@ -22,9 +23,11 @@ LONGEST_GAP_S = 300.0  # between two readings of a device that was watched all t
 class Watched:
     """n readings of many devices, in any order, and how one rule sees them."""
 
-    slots: Int64s  # [n], of the devices
+    slots: Int64s | NDArray[np.int32]  # [n], of the devices
     measured_at: Int64s  # [n], Unix ms
-    room: Floats  # [n], how far below the limit, in the rule's unit; NaN: not known
+    room: (
+        Floats | NDArray[np.float32]
+    )  # [n], how far below the limit, in the rule's unit; NaN: not known
 
     def __len__(self) -> int:
         return len(self.slots)
@@ -48,25 +51,40 @@ class Answers:
     """What happened after each reading of one rule."""
 
     watched: Watched
-    order: Int64s = field(init=False)  # by device and time
+    order: NDArray[np.int32] = field(init=False)  # by device and time
     # [n] each, in that order. Asked: the reading is below the limit, and another follows in time.
     asked: NDArray[np.bool_] = field(init=False)
     reached: NDArray[np.bool_] = field(init=False)
-    seconds: Floats = field(init=False)
+    seconds: NDArray[np.float32] = field(init=False)
     device_days: float = field(init=False)
 
     def __post_init__(self) -> None:
-        watched = self.watched
-        self.order = np.lexsort((watched.measured_at, watched.slots))
-        slots, at = watched.slots[self.order], watched.measured_at[self.order]
-        found = label(slots, at, -watched.room[self.order], 0.0)
-        self.asked = found.below & found.followed
-        self.reached, self.seconds = found.reached, found.seconds
-        gap_s = np.diff(at) / 1000.0
-        known = (np.diff(slots) == 0) & (gap_s <= LONGEST_GAP_S)
-        self.device_days = float(gap_s[known].sum()) / DAY_S
+        watched, rows = self.watched, len(self.watched)
+        self.order = np.lexsort((watched.measured_at, watched.slots)).astype(np.int32)
+        self.asked, self.reached = np.zeros(rows, np.bool_), np.zeros(rows, np.bool_)
+        self.seconds, self.device_days = np.empty(rows, np.float32), 0.0
+        for part in self._devices():
+            places = self.order[part]
+            slots, at = watched.slots[places].astype(np.int64), watched.measured_at[places]
+            found = label(slots, at, -watched.room[places], 0.0)
+            self.asked[part] = found.below & found.followed
+            self.reached[part], self.seconds[part] = found.reached, found.seconds
+            gap_s = np.diff(at) / 1000.0
+            known = (np.diff(slots) == 0) & (gap_s <= LONGEST_GAP_S)
+            self.device_days += float(gap_s[known].sum()) / DAY_S
 
-    def judge(self, score: Floats, threshold: float) -> Judgement:
+    def _devices(self) -> Iterator[slice]:
+        """All rows in that order, some whole devices at a time: millions need no more memory."""
+        slots = self.watched.slots[self.order]
+        begins = np.flatnonzero(np.append(True, slots[1:] != slots[:-1])[: len(slots)])
+        wanted = np.arange(0, len(slots), _ROWS_AT_ONCE)
+        if not len(wanted):
+            return
+        starts = np.unique(begins[np.searchsorted(begins, wanted, side="right") - 1])
+        for start, end in zip(starts, np.append(starts[1:], len(slots)), strict=True):
+            yield slice(int(start), int(end))
+
+    def judge(self, score: Floats | NDArray[np.float32], threshold: float) -> Judgement:
         """What warnings would have been worth that begin at this score (NaN: none); [n]."""
         score = score[self.order]
         asked, reached = self.asked, self.reached & self.asked

@@ -23,7 +23,11 @@ class Labels:
 
 
 def label(
-    slots: Int64s, measured_at: Int64s, quantity: Floats, limit: float, horizon_s: float = HORIZON_S
+    slots: Int64s,
+    measured_at: Int64s,
+    quantity: Floats | NDArray[np.float32],
+    limit: float,
+    horizon_s: float = HORIZON_S,
 ) -> Labels:
     """The answers for rows in order of (slot, measured_at); NaN quantities reach nothing."""
     horizon_ms = round(1000 * horizon_s)

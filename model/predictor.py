@@ -7,8 +7,8 @@ small number, and feeds rows in the order in which they arrived.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from threadpoolctl import ThreadpoolController
 from fleetpulse.alerts import HORIZON_S
 from fleetpulse.errors import ModelError
 from model import explain
+from model.domain import LEAST_ROWS, Drift, DriftCount
 from model.features import FEATURES, REACH, Look, compute, kind_codes
 from model.files import FittedModel, load
 from model.history import Floats, History, Int64s
@@ -30,12 +31,22 @@ PART_ROWS = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A model that scores in the shadow of the one in use."""
+
+    fitted: FittedModel
+    threshold: float
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
     """The models of all rules, ready for use."""
 
     fitted: Mapping[str, FittedModel]
     thresholds: Mapping[str, float]  # which probability means soon
     versions: Mapping[str, str]  # by rule
+    candidates: Mapping[str, Candidate] = field(default_factory=dict)  # by rule, if there is one
 
     @property
     def version(self) -> str:
@@ -48,11 +59,25 @@ class Scores:
     """What is expected of n rows. NaN: not known."""
 
     probability: Mapping[str, Floats]  # by rule, that it will hold within the horizon
+    # The same, also where there is too little history to act on it: NaN only without the channel,
+    # or far from all that the model knows.
+    estimate: Mapping[str, Floats]
     expected_s: Mapping[str, Floats]  # until the limit is reached; NaN where that is unlikely
     load_mean_60s: Floats  # NaN until 60 s, or all of them but one cadence, are known
     features: Mapping[str, Floats]  # by rule [n, F], for causes()
     normals: Floats  # [n, normals.CHANNELS], for causes()
     models: Models  # that scored them all
+    candidate_probability: Mapping[str, Floats] = field(default_factory=dict)  # by rule with one
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """The models in use, by rule."""
+        return self.models.versions
+
+    @property
+    def candidates(self) -> Mapping[str, Candidate]:
+        """The models in their shadow, by rule."""
+        return self.models.candidates
 
 
 class FleetPredictor:
@@ -61,6 +86,7 @@ class FleetPredictor:
     def __init__(self, models: Models) -> None:
         self._models = models
         self._history, self._normals = History(), Normals()
+        self._drift = _counts(models)
         self._learned: deque[tuple[int, int, Sequence[float], float]] = deque()
         # scikit-learn would start a thread per core for a handful of rows.
         self._threads = ThreadpoolController()
@@ -85,7 +111,17 @@ class FleetPredictor:
 
         Not while another thread is in score().
         """
-        self._models = models
+        self._models, self._drift = models, _counts(models)
+
+    def drifts(self) -> Mapping[str, Sequence[Drift]]:
+        """How far the fleet is from each rule's training, by feature, the farthest first.
+
+        Of the rows since the last answer; a rule with too few of them has none yet. It may be
+        called in another thread.
+        """
+        counted = {rule: count for rule, count in self._drift.items() if count.rows >= LEAST_ROWS}
+        self._drift = {**self._drift, **_counts(self._models, counted)}
+        return {rule: count.drifts() for rule, count in counted.items()}
 
     def score(
         self,
@@ -132,25 +168,33 @@ class FleetPredictor:
         features = {rule: compute(look, rule, limits[rule]) for rule in self._models.fitted}
         quantities = {"heat": look.now("temperature_c"), "overload": look.load_mean(60)}
         needed = {"heat": "temperature_c", "overload": "load_pct"}
-        probability, expected_s = {}, {}
+        probability, estimate, expected_s, shadow = {}, {}, {}, {}
         with self._threads.limit(limits=1, user_api="openmp"):
             for rule, model in self._models.fitted.items():
                 # No limit, no question: the rule is switched off for this device.
-                known = look.known & ~np.isnan(look.now(needed[rule])) & ~np.isnan(limits[rule])
+                asked = ~np.isnan(look.now(needed[rule])) & ~np.isnan(limits[rule])
+                asked &= ~_strange(model, rule, quantities[rule])
                 over = quantities[rule] >= limits[rule]
                 far = quantities[rule] < limits[rule] - REACH[rule]
-                chance = _chances(model, features[rule], known & ~over & ~far)
-                chance[far & known] = model.least
+                chance = _chances(model, features[rule], asked & ~over & ~far)
+                chance[far & asked] = model.least
                 chance[over] = 1.0
-                probability[rule] = chance
-                expected_s[rule] = self._seconds(rule, features[rule], chance, over)
+                estimate[rule] = chance
+                probability[rule] = np.where(look.known | over, chance, np.nan)
+                expected_s[rule] = self._seconds(rule, features[rule], probability[rule], over)
+                known = look.known & asked & ~far
+                self._drift[rule].add(features[rule], np.flatnonzero(known))
+                if candidate := self._models.candidates.get(rule):
+                    shadow[rule] = _chances(candidate.fitted, features[rule], known & ~over)
         return Scores(
             probability=probability,
+            estimate=estimate,
             expected_s=expected_s,
             load_mean_60s=look.load_mean(60),
             features=features,
             normals=self._normals.means(slots, measured_at, values),
             models=self._models,
+            candidate_probability=shadow,
         )
 
     def forget(self, slots: Int64s) -> None:
@@ -188,6 +232,17 @@ class FleetPredictor:
         return seconds
 
 
+def _counts(models: Models, rules: Iterable[str] = tuple(FEATURES)) -> dict[str, DriftCount]:
+    return {rule: DriftCount(models.fitted[rule].ranges) for rule in rules}
+
+
+def _strange(model: FittedModel, rule: str, quantity: Floats) -> NDArray[np.bool_]:
+    """Which rows are so hot or cold that the model never saw the like."""
+    if rule != "heat":
+        return np.zeros(len(quantity), dtype=np.bool_)
+    return model.ranges.strange(quantity, model.features.index("temperature_c"))
+
+
 def _parts(rows: int) -> list[slice]:
     """All rows, in order, a few thousand at a time; one part where there are none."""
     return [slice(first, first + PART_ROWS) for first in range(0, max(rows, 1), PART_ROWS)]
@@ -200,6 +255,9 @@ def _together(parts: Sequence[Scores]) -> Scores:
             rule: np.concatenate([part.probability[rule] for part in parts])
             for rule in first.probability
         },
+        estimate={
+            rule: np.concatenate([part.estimate[rule] for part in parts]) for rule in first.estimate
+        },
         expected_s={
             rule: np.concatenate([part.expected_s[rule] for part in parts])
             for rule in first.expected_s
@@ -210,6 +268,10 @@ def _together(parts: Sequence[Scores]) -> Scores:
         },
         normals=np.concatenate([part.normals for part in parts]),
         models=first.models,
+        candidate_probability={
+            rule: np.concatenate([part.candidate_probability[rule] for part in parts])
+            for rule in first.candidate_probability
+        },
     )
 
 
@@ -251,6 +313,19 @@ def load_models(cards: Mapping[str, ModelCard], read: Callable[[ModelCard], byte
         thresholds={rule: cards[rule].threshold for rule in FEATURES},
         versions={rule: cards[rule].version for rule in FEATURES},
     )
+
+
+def load_candidates(
+    cards: Mapping[str, ModelCard], read: Callable[[ModelCard], bytes]
+) -> Mapping[str, Candidate]:
+    """The models of these cards, by rule, ready to score in the shadow. Raises ModelError."""
+    return {
+        rule: Candidate(
+            fitted=_fitted(rule, card, read), threshold=card.threshold, version=card.version
+        )
+        for rule, card in cards.items()
+        if rule in FEATURES
+    }
 
 
 def _fitted(rule: str, card: ModelCard, read: Callable[[ModelCard], bytes]) -> FittedModel:

@@ -19,6 +19,7 @@ LIMITS: Mapping[str, tuple[float, ...]] = {
     "heat": tuple(float(limit) for limit in range(50, 100, 5)),
     "overload": (60.0, 70.0, 80.0, 90.0, 95.0, 98.0),
 }
+ROOM: Mapping[str, str] = {"heat": "headroom_c", "overload": "load_mean_room"}  # the feature
 PAIRS_PER_MACHINE = 400  # neighbouring rows are nearly copies of each other
 _AT_ONCE = 20_000
 
@@ -33,6 +34,7 @@ class Questions:
     seconds: Floats  # until the limit; NaN where it was not reached, or only its owner says so
     weight: Floats  # in training, beside the others of its source
     certain: NDArray[np.bool_]  # the answer is known for sure
+    known: NDArray[np.bool_]  # there is enough history to be asked about
     measured_at: NDArray[np.int64]
     slots: NDArray[np.int64]
     groups: NDArray[np.str_]
@@ -102,6 +104,7 @@ def _questions(
         seconds=answers.seconds[asked],
         weight=np.ones(len(asked)),
         certain=answers.certain[asked],
+        known=look.known[chosen],
         measured_at=sessions.measured_at[asked],
         slots=sessions.slots[asked],
         groups=sessions.groups[asked],

@@ -64,6 +64,7 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
     promoted_at: str  # ISO 8601, UTC; empty for number 0
     models: dict[str, Choice]  # by rule
     before: dict[str, str] = {}  # by rule, the version that was in use before: to go back to
+    shadow: dict[str, Choice] = {}  # by rule, candidates that score beside and warn nobody
     signature: Signature = ""
 
 
@@ -75,6 +76,9 @@ class Registry(Protocol):
 
     def current(self) -> Mapping[str, ModelCard]:
         """The model to use of each rule. Raises ModelError."""
+
+    def shadowing(self) -> Mapping[str, ModelCard]:
+        """The model that scores beside it, of each rule that has one. Raises ModelError."""
 
     def read(self, card: ModelCard) -> bytes:
         """The model's file, as it was when the card was written. Raises ModelError."""
@@ -97,6 +101,9 @@ class ModelRegistry(Registry, Protocol):
     def promoted(self, promotion: Promotion) -> Mapping[str, ModelCard]:
         """The cards of a promotion by rule, each checked against the promotion's digest."""
 
+    def candidates(self, promotion: Promotion) -> Mapping[str, ModelCard]:
+        """The cards that score in the shadow, by rule, each checked as the promoted ones are."""
+
     def check(self, promotion: Promotion) -> None:
         """Return if cards and files are what they were; only what changed is read again."""
 
@@ -105,6 +112,9 @@ class ModelRegistry(Registry, Protocol):
 
     def promote(self, versions: Mapping[str, str]) -> Promotion:
         """Have these versions used from now on, by rule; other rules stay as they are."""
+
+    def shadow(self, versions: Mapping[str, str]) -> Promotion:
+        """Have these versions score in the shadow from now on, by rule, and no others."""
 
     def close(self) -> None:
         """Let go of connections."""

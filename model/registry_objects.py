@@ -100,9 +100,17 @@ class PublishedModels:
         """The cards of a promotion by rule, each checked against the promotion's digest."""
         return {rule: self._chosen(rule, choice) for rule, choice in promotion.models.items()}
 
+    def candidates(self, promotion: Promotion) -> Mapping[str, ModelCard]:
+        """The cards that score in the shadow, by rule, each checked as the promoted ones are."""
+        return {rule: self._chosen(rule, choice) for rule, choice in promotion.shadow.items()}
+
     def current(self) -> Mapping[str, ModelCard]:
         """The promoted cards by rule; empty: nothing is promoted."""
         return self.promoted(self.promotion())
+
+    def shadowing(self) -> Mapping[str, ModelCard]:
+        """The cards that score in the shadow, by rule."""
+        return self.candidates(self.promotion())
 
     def read(self, card: ModelCard) -> bytes:
         """The bytes of the card's file, checked against the card's digest."""
@@ -137,20 +145,47 @@ class PublishedModels:
         self._publish(key, encoded(card), MOST_BYTES_OF_TEXT)
 
     def promote(self, versions: Mapping[str, str]) -> Promotion:
-        """Have these versions used from now on, by rule; other rules stay as they are."""
-        # Signed or not: whose cards are signed may sign what was promoted before there was a key.
+        """Have these versions used from now on, by rule; other rules stay as they are.
+
+        What is used is no longer in the shadow.
+        """
         before, tag = self._read_current()
         chosen = {rule: self._choice(rule, version) for rule, version in versions.items()}
-        promotion = self._seal.on(
-            Promotion(
-                number=before.number + 1,
-                promoted_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        return self._put(
+            tag,
+            msgspec.structs.replace(
+                before,
                 models={**before.models, **chosen},
                 before={**before.before, **_left(before, chosen)},
+                shadow={
+                    rule: choice
+                    for rule, choice in before.shadow.items()
+                    if chosen.get(rule) != choice
+                },
+            ),
+        )
+
+    def shadow(self, versions: Mapping[str, str]) -> Promotion:
+        """Have these versions score in the shadow from now on, by rule, and no others."""
+        before, tag = self._read_current()
+        if not before.models:
+            raise ModelError(f"Nothing is promoted in {self.place}: promote models first.")
+        chosen = {rule: self._choice(rule, version) for rule, version in versions.items()}
+        return self._put(tag, msgspec.structs.replace(before, shadow=chosen))
+
+    def _put(self, tag: str | None, wanted: Promotion) -> Promotion:
+        """Write what is to be used, under the next number. tag: of what was there before."""
+        # Signed or not: whose cards are signed may sign what was promoted before there was a key.
+        promotion = self._seal.on(
+            msgspec.structs.replace(
+                wanted,
+                number=wanted.number + 1,
+                promoted_at=datetime.now(UTC).isoformat(timespec="seconds"),
             )
         )
-        for card in self.promoted(promotion).values():
-            self.read(card)
+        for cards in (self.promoted(promotion), self.candidates(promotion)):
+            for card in cards.values():
+                self.read(card)
         if not self._objects.replace(CURRENT, encoded(promotion), tag):
             raise ModelError(
                 f"Somebody else promoted models in {self.place} just now: look what is in use, and"
@@ -180,7 +215,7 @@ class PublishedModels:
             raise ModelError(
                 f"{self._where(CURRENT)} cannot be read ({problem}): promote the models again."
             ) from problem
-        for choice in promotion.models.values():
+        for choice in (*promotion.models.values(), *promotion.shadow.values()):
             if not CARD_KEY.fullmatch(choice.card):
                 raise ModelError(
                     f"{self._where(CURRENT)} names a card outside its place: promote the models"

@@ -68,7 +68,7 @@ def _of_source(card: ModelCard, evidence: Evidence) -> str:
         _figure(card, f"{name}: precision at the threshold"),
     )
     scores = {"model": chance, **baselines(card.name, questions)}
-    warned = chance >= card.threshold
+    warned = (chance >= card.threshold) & questions.known
     error = calibration_error(questions.reached, chance)
     pictures = [
         (

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import csv
 import random
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from fleetpulse.telemetry import CHANNEL, CHANNEL_NAMES, KINDS, Reading
 from model.features import kind_codes
 from model.history import Floats, Int64s
 
+MOST_ROWS = 500_000  # some 300 MB
 _ROWS_A_PAGE = 5_000
 _EVER = 2**62  # Unix ms
 _PC_WORDS = ("celeron", "atom", "pentium", "athlon", "ryzen", "i3-", "i5-", "i7-", " n95", " n100")
@@ -90,23 +93,69 @@ def from_store(store: Store, *, since: int, most_rows: int, seed: int) -> Sessio
     return _sessions(rows)
 
 
-def from_csv(path: Path) -> Sessions:
+def from_csv(path: Path, *, most_rows: int = MOST_ROWS, seed: int = 1) -> Sessions:
     """The sessions of a CSV file with channels as columns.
 
     It names the machine in device_id or board and the moment in measured_at (Unix ms) or t_s
-    (seconds), and may have session and kind. Raises DataError.
+    (seconds), and may have session and kind. most_rows: about; beyond it only some of the machines
+    are taken, drawn with this seed. Raises DataError.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        chosen = _drawn(_rows_by_machine(path), most_rows, seed)
+        with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
-            _check_columns(path, rows.fieldnames or [])
-            return _sessions([_row_of(row) for row in rows])
+            kept = (row for row in rows if _machine_in(row) in chosen)
+            return _sessions([_row_of(row) for row in islice(kept, most_rows)])
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise DataError(f"The file {path} cannot be read: {problem}.") from problem
     except ValueError as problem:
         raise DataError(
             f"The file {path} holds something that is not a number: {problem}."
         ) from problem
+
+
+def _rows_by_machine(path: Path) -> Counter[str]:
+    """How many rows a CSV file has of each machine. Raises DataError."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file)
+        _check_columns(path, rows.fieldnames or [])
+        return Counter(_machine_in(row) for row in rows)
+
+
+def _drawn(rows: Counter[str], most_rows: int, seed: int) -> set[str]:
+    """Machines with no more rows than that together, or a single one."""
+    machines, chosen, total = sorted(rows), set[str](), 0
+    if rows.total() > most_rows:
+        random.Random(seed).shuffle(machines)  # noqa: S311 - nothing secret
+    for machine in machines:
+        if chosen and total + rows[machine] > most_rows:
+            continue
+        chosen.add(machine)
+        total += rows[machine]
+    return chosen
+
+
+def _machine_in(row: Mapping[str, str]) -> str:
+    return row.get("device_id") or row.get("board") or ""
+
+
+def loads_in(path: Path) -> Sequence[float]:
+    """The column `value` of a CSV file: loads in %, in order of time. Raises DataError."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            if "value" not in (rows.fieldnames or []):
+                raise DataError(f"The file {path} needs a column value: loads in percent.")
+            loads = [float(row["value"]) for row in rows]
+    except (OSError, UnicodeDecodeError, csv.Error) as problem:
+        raise DataError(f"The file {path} cannot be read: {problem}.") from problem
+    except (TypeError, ValueError) as problem:
+        raise DataError(
+            f"The file {path} holds something that is not a number: {problem}."
+        ) from problem
+    if not loads or not all(CHANNEL["load_pct"].accepts(load) for load in loads):
+        raise DataError(f"The file {path} needs loads between 0 and 100 percent.")
+    return loads
 
 
 def _check_columns(path: Path, names: Sequence[str]) -> None:
@@ -120,7 +169,7 @@ def _check_columns(path: Path, names: Sequence[str]) -> None:
 
 
 def _row_of(row: dict[str, str]) -> _Row:
-    device = row.get("device_id") or row.get("board") or ""
+    device = _machine_in(row)
     moment = row.get("measured_at")
     measured_at = int(moment) if moment else round(1000 * float(row["t_s"]))
     values = [_number(name, row.get(name)) for name in CHANNEL_NAMES]

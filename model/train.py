@@ -20,24 +20,39 @@ from sklearn.model_selection import GroupKFold
 
 from fleetpulse.alerts import HORIZON_S
 from model import evaluate
-from model.evaluate import Evidence, Figures, Splits
+from model.domain import Ranges
+from model.evaluate import Evidence, Figures
 from model.features import FEATURES
 from model.files import FittedModel, dump
-from model.history import Floats
+from model.history import Bools, Floats, Int64s
 from model.questions import Questions
 from model.registry import ModelCard, Source
 
 FOLDS = 5
 PRECISION = 0.8
 _CALIBRATION_POINTS = 41
-# Small enough for some 2 µs a row on one thread, and too shallow to know boards by heart.
-CHANCE_PARAMETERS: Mapping[str, float | int] = {
-    "max_iter": 100,
-    "learning_rate": 0.1,
+# Few and shallow trees: a reading costs microseconds, and boards are not known by heart.
+_SHAPE: Mapping[str, float | int] = {
     "max_leaf_nodes": 31,
     "min_samples_leaf": 100,
     "l2_regularization": 20.0,
-    "max_features": 0.4,
+}
+# Heat has more features that say nearly the same: fewer at a time.
+CHANCE_PARAMETERS: Mapping[str, Mapping[str, float | int]] = {
+    "heat": {
+        **_SHAPE,
+        "max_iter": 80,
+        "learning_rate": 0.12,
+        "max_depth": 8,
+        "max_features": 0.2,
+    },
+    "overload": {
+        **_SHAPE,
+        "max_iter": 60,
+        "learning_rate": 0.15,
+        "max_depth": 7,
+        "max_features": 0.4,
+    },
 }
 SECONDS_PARAMETERS: Mapping[str, float | int | str] = {
     "loss": "squared_error",
@@ -49,6 +64,8 @@ SECONDS_PARAMETERS: Mapping[str, float | int | str] = {
 }
 Parameters = dict[str, float | int | str]
 Progress = Callable[[str], None]
+# For each fold, for each part, the questions to learn from and those to be asked.
+Splits = Sequence[Sequence[tuple[Int64s, Int64s]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +75,8 @@ class Part:
     source: Source
     questions: Questions
     weight: float = 1.0  # of the whole part, however many rows it has
+    judged: Bools | None = None  # the questions that figures are of; None: all
+    decides: bool = False  # the threshold follows from this part alone: it is whom we will warn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,53 +108,78 @@ def make(
     for number, fold in enumerate(splits):
         progress(f"{rule}: fold {number + 1} of {FOLDS}")
         seen = [part.questions.of(inside) for part, (inside, _) in zip(parts, fold, strict=True)]
-        fitted = _fit_chance(parts, seen, seed)
+        fitted = _fit_chance(rule, parts, seen, seed)
         for part, chances, (_, outside) in zip(parts, out_of_fold, fold, strict=True):
             asked = part.questions.features[outside]
             if len(asked):
                 chances[outside] = fitted.predict_proba(asked)[:, 1]
     progress(f"{rule}: fit on everything")
     questions = [part.questions for part in parts]
-    chance = _fit_chance(parts, questions, seed)
+    chance = _fit_chance(rule, parts, questions, seed)
     calibration = _calibration(parts, out_of_fold)
     model = FittedModel(
         chance=chance,
         seconds=_fit_seconds(parts, questions, seed),
         calibration=calibration,
         typical=_typical(questions),
+        ranges=_ranges(parts),
         features=tuple(feature.name for feature in FEATURES[rule]),
     )
+    calibrated = _calibrated(parts, out_of_fold, splits)
     evidence = [
-        Evidence(source=part.source, questions=part.questions, chance=chance)
-        for part, chance in zip(parts, _calibrated(parts, out_of_fold, splits), strict=True)
+        _evidence(part, chance, fold)
+        for part, chance, fold in zip(parts, calibrated, _fold_of(parts, splits), strict=True)
+        if (fold >= 0).any()
     ]
-    threshold = _threshold(parts, [each.chance for each in evidence], precision)
-    metrics = evaluate.figures(rule, evidence, threshold, splits)
-    parameters: Parameters = {"seed": seed, "precision": precision, **CHANCE_PARAMETERS}
+    threshold = _threshold(parts, calibrated, precision)
+    metrics = evaluate.figures(rule, evidence, threshold)
+    parameters: Parameters = {"seed": seed, "precision": precision, **CHANCE_PARAMETERS[rule]}
     made_at = made_at or datetime.now(UTC)
     content, card = _with_card(rule, model, threshold, parts, metrics, parameters, made_at)
     return Made(content=content, card=card, evidence=evidence)
 
 
 def _folds(parts: Sequence[Part], seed: int) -> Splits:
-    """For each fold, for each part, the questions to learn from and those to be asked."""
+    """Machines are cut into FOLDS, part by part; one that is alone teaches and is never asked."""
     by_part = []
     for part in parts:
         groups = part.questions.groups
         folds = min(FOLDS, len(np.unique(groups)))
-        splitter = GroupKFold(folds, shuffle=True, random_state=seed)
-        splits = list(splitter.split(groups, groups=groups))
+        splits: list[tuple[Int64s, Int64s]] = []
+        if folds > 1:
+            splitter = GroupKFold(folds, shuffle=True, random_state=seed)
+            splits += splitter.split(groups, groups=groups)
         everything, nothing = np.arange(len(groups)), np.empty(0, np.int64)
-        by_part.append(splits + [(everything, nothing)] * (FOLDS - folds))
+        by_part.append(splits + [(everything, nothing)] * (FOLDS - len(splits)))
     return [list(splits) for splits in zip(*by_part, strict=True)]
 
 
+def _fold_of(parts: Sequence[Part], splits: Splits) -> list[Int64s]:
+    """In which fold each question was left out."""
+    folds = [np.full(len(part.questions), -1) for part in parts]
+    for number, fold in enumerate(splits):
+        for numbers, (_, outside) in zip(folds, fold, strict=True):
+            numbers[outside] = number
+    return folds
+
+
+def _evidence(part: Part, chance: Floats, fold: Int64s) -> Evidence:
+    judged = slice(None) if part.judged is None else np.flatnonzero(part.judged)
+    questions = part.questions if part.judged is None else part.questions.of(part.judged)
+    return Evidence(
+        source=part.source,
+        questions=questions,
+        chance=chance[judged],
+        fold=fold[judged],
+    )
+
+
 def _fit_chance(
-    parts: Sequence[Part], questions: Sequence[Questions], seed: int
+    rule: str, parts: Sequence[Part], questions: Sequence[Questions], seed: int
 ) -> HistGradientBoostingClassifier:
     sure = [part.of(part.certain) for part in questions]
     model = HistGradientBoostingClassifier(
-        early_stopping=False, random_state=seed, **CHANCE_PARAMETERS
+        early_stopping=False, random_state=seed, **CHANCE_PARAMETERS[rule]
     )
     weights = _weights(parts, sure) * np.concatenate([part.weight for part in sure])
     return model.fit(
@@ -160,8 +204,11 @@ def _fit_seconds(
 
 
 def _without_empty_columns(features: Floats) -> Floats:
-    """The same, one zero in columns of nothing but NaN: scikit-learn 1.9 cannot bin those."""
-    features[0, np.isnan(features).all(axis=0)] = 0.0
+    """The same, zeros in columns of nothing but NaN: scikit-learn 1.9 cannot bin those.
+
+    All of the column: of many rows it looks at a sample, and would miss a single zero.
+    """
+    features[:, np.isnan(features).all(axis=0)] = 0.0
     return features
 
 
@@ -201,8 +248,15 @@ def _calibrated(
 
 
 def _threshold(parts: Sequence[Part], chances: Sequence[Floats], precision: float) -> float:
-    """From which chance on "soon" is said."""
-    chance, reached, weights = _known(parts, chances)
+    """From which chance on "soon" is said; of a single machine that decides, nothing is known."""
+    deciding = [
+        place
+        for place, part in enumerate(parts)
+        if part.decides and not np.isnan(chances[place]).all()
+    ] or range(len(parts))
+    chance, reached, weights = _known(
+        [parts[place] for place in deciding], [chances[place] for place in deciding]
+    )
     return evaluate.threshold_for(reached, chance, precision, weights)
 
 
@@ -225,6 +279,12 @@ def _known(
 def _typical(questions: Sequence[Questions]) -> Floats:
     features = np.concatenate([part.features for part in questions])
     return np.nanmedian(_without_empty_columns(features), axis=0)
+
+
+def _ranges(parts: Sequence[Part]) -> Ranges:
+    questions = [part.questions for part in parts]
+    features = np.concatenate([part.features for part in questions])
+    return Ranges.of(features, _weights(parts, questions))
 
 
 def _with_card(

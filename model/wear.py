@@ -22,7 +22,7 @@ _SAME_LOAD_PCT = 10.0
 _LEAST_SPREAD_PCT = 25.0  # from rest to a busy hour: less says nothing of load
 _LEAST_DAYS = 5  # of either time
 # A notice is worth having from here on: far above what sensors and fan curves bring.
-_WORN_C, _WORN_SHARE, _WORN_SIGMA = 4.0, 0.15, 4.0
+WORN_C, _WORN_SHARE, _WORN_SIGMA = 6.0, 0.25, 4.0
 _WELL_C = 2.0
 _MAD_TO_SIGMA = 1.4826  # of a normal distribution (Rousseeuw and Croux, JASA 1993)
 _REST_PERCENTILE, _BUSY_PERCENTILE = 25.0, 85.0
@@ -66,7 +66,7 @@ class Wear:
     @property
     def is_worn(self) -> bool:
         """Whether its owner should look at fan and vents."""
-        least_c = max(_WORN_C, _WORN_SHARE * self.rise_then_c)
+        least_c = max(WORN_C, _WORN_SHARE * self.rise_then_c)
         return self.hotter_c >= least_c and self.sigma >= _WORN_SIGMA
 
     @property

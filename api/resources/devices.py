@@ -41,7 +41,8 @@ PRESENCE = Model(
         ),
         "probability": number(
             "Probability, 0 to 1, that the worst rule holds within the model's horizon;"
-            " null: not known",
+            " an estimate where its status is unknown; null: no rule's channel was measured, or the"
+            " machine is far from all that the model knows",
             0.83,
         ),
         "expected_s": number(

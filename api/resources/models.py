@@ -33,6 +33,7 @@ CARD = Model(
         "name": words("The rule that it foresees", "heat"),
         "version": words("Its version: day and digest", "2026-11-22-5f2c"),
         "in_use": flag("Whether it is the one that the consumer uses", True),
+        "in_shadow": flag("Whether it scores beside that one, and warns nobody", False),
         "signed": flag("Whether it is signed with FLEETPULSE_MODEL_KEY", False),
         "made_at": words("When it was made, ISO 8601, UTC", "2026-11-22T10:00:00Z"),
         "file": words("Its file, beside the card", "heat.skops"),
@@ -81,18 +82,26 @@ class Models(Resource):
     def get(self) -> Response:
         """The card of every model: its data, metrics and limits, and how often it was right"""
         query.asked()
-        in_use = parts().registry.current()
+        registry = parts().registry
+        in_use = registry.current()
+        shadow = registry.shadowing()
         seen = parts().track_records.past(only_device())
         items = [
-            card_view(card, seen, in_use=in_use.get(card.name) == card)
-            for card in parts().registry.cards()
+            card_view(
+                card,
+                seen,
+                in_use=in_use.get(card.name) == card,
+                in_shadow=shadow.get(card.name) == card,
+            )
+            for card in registry.cards()
         ]
         return pages.answer({"items": items, "next_cursor": None})
 
 
-def card_view(card: ModelCard, seen: Past, *, in_use: bool) -> dict[str, Any]:
+def card_view(card: ModelCard, seen: Past, *, in_use: bool, in_shadow: bool) -> dict[str, Any]:
     """A model card as the API shows it, with how often the model was right."""
     shown = msgspec.structs.asdict(card)
     is_signed = bool(shown.pop("signature"))
     record = track_record_view(seen, ModelName(card.name, card.version))
-    return shown | {"in_use": in_use, "signed": is_signed, "track_record": record}
+    roles = {"in_use": in_use, "in_shadow": in_shadow, "signed": is_signed}
+    return shown | roles | {"track_record": record}

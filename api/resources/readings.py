@@ -23,8 +23,9 @@ PREDICTION_FIELDS: dict[str, fields.Raw] = {
     "measured_at": moment("When it was measured"),
     "seq": count("The device's own count of its readings; grows across restarts", 412),
     "probability": number(
-        "Probability, 0 to 1, that the worst rule holds within the model's horizon;"
-        " null: not enough data to say",
+        "Probability, 0 to 1, that the worst rule holds within the model's horizon; an estimate"
+        " where the status is unknown; null: no rule's channel was measured, or the machine is far"
+        " from all that the model knows",
         0.83,
     ),
     "expected_s": number("Seconds until it is expected to hold; null: it is not expected", 74.0),

@@ -23,6 +23,10 @@ class Scores(Protocol):
         """By rule, [n]; NaN: not known."""
 
     @property
+    def estimate(self) -> Mapping[str, NDArray[np.float64]]:
+        """The same, also of rows with too little history to act on."""
+
+    @property
     def expected_s(self) -> Mapping[str, NDArray[np.float64]]:
         """By rule, [n], seconds until it is expected to hold; NaN: not known."""
 
@@ -63,6 +67,9 @@ class Predictor(Protocol):
     def causes(self, scores: Any, rule: str, rows: Sequence[int]) -> Sequence[Sequence[str]]:
         """The top reasons for each of these rows' probabilities, in words with numbers."""
 
+    def drifts(self) -> Mapping[str, Any]:
+        """How far the fleet is from each rule's training, by feature; in any thread."""
+
     def learn(self, slot: int, period: int, means: Sequence[float], periods: float) -> None:
         """Take over what was normal for a device before; in any thread."""
 
@@ -71,7 +78,10 @@ class Predictor(Protocol):
 
 
 def predict(predictor: Predictor, rules: RuleBook) -> Stage:
-    """Add each row's probability and expected time by rule, and the worst rule's as its own."""
+    """Add each row's probability and expected time by rule, and the worst rule's as its own.
+
+    A row's own is told from its first reading on, as an estimate; rules go by what is known.
+    """
 
     def stage(batch: Batch) -> Batch:
         rules.refresh()
@@ -87,7 +97,7 @@ def predict(predictor: Predictor, rules: RuleBook) -> Stage:
             batch.set_back if batch.set_back.any() else None,
         )
         rules.refresh_thresholds()
-        probability, expected_s = worst(scores.probability, scores.expected_s, len(batch))
+        probability, expected_s = worst(scores.estimate, scores.expected_s, len(batch))
         return replace(
             batch,
             scores=scores,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -23,7 +25,7 @@ from fleetpulse.stores.pages import all_devices, reading_pages
 from fleetpulse.stores.protocols import Device, Store, StoredReading
 from fleetpulse.telemetry import CHANNEL_NAMES
 from model.judging import Judgement
-from model.predictor import load_predictor
+from model.predictor import Candidate, FleetPredictor, load_candidates, load_models
 from model.registry import open_registry
 
 _NAN = float("nan")
@@ -35,10 +37,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         settings = load(ConsumerSettings, store=options.store)
-        predictor = load_predictor(
-            open_registry(settings.models, aws=settings.aws, key=settings.model_key)
+        registry = open_registry(settings.models, aws=settings.aws, key=settings.model_key)
+        models = load_models(registry.current(), registry.read)
+        candidates = _candidates(options.candidate)
+        predictor = FleetPredictor(replace(models, candidates=candidates))
+        backtest = Backtest(
+            predictor,
+            options.kind,
+            limits_in(options.limit),
+            options.threshold,
+            {rule: candidate.threshold for rule, candidate in candidates.items()},
         )
-        backtest = Backtest(predictor, options.kind, limits_in(options.limit), options.threshold)
         if options.input is not None:
             rows = _replay(_of_file(options.input), backtest, options)
         else:
@@ -76,6 +85,7 @@ def _rule_told(rule: str, found: RuleReport) -> str:
     columns = ("", "AP", "PRECISION", "RECALL", "CROSSINGS WARNED OF", "LEAD", "FALSE/DEVICE-DAY")
     rows = (
         (f"model, from {found.threshold:.2f}", found.model),
+        *([("candidate", found.candidate)] if found.candidate else []),
         ("static limit, 5 below", found.static_limit),
         ("straight line, 120 s", found.extrapolation),
     )
@@ -94,6 +104,14 @@ def _cells(one: Judgement) -> tuple[str, ...]:
         number(one.median_lead_s, 0, " s"),
         number(one.false_alarms_per_device_day, 1),
     )
+
+
+def _candidates(folder: Path | None) -> Mapping[str, Candidate]:
+    """The models of a folder, to score in the shadow. Raises ModelError."""
+    if folder is None:
+        return {}
+    made = open_registry(f"dir:{folder}")
+    return load_candidates(made.current(), made.read)
 
 
 def _replay(chunks: Iterator[Chunk], backtest: Backtest, options: argparse.Namespace) -> int:
@@ -148,7 +166,7 @@ def _chunk_of(device: Device, page: Sequence[StoredReading]) -> Chunk:
         kinds=[device.kind] * len(page),
         measured_at=[reading.measured_at for reading in page],
         values=[[_NAN if value is None else value for value in row] for row in values],
-        impossible=0,
+        impossible=Counter(),
     )
 
 
@@ -176,6 +194,12 @@ def _parser() -> argparse.ArgumentParser:
         type=_probability,
         metavar="P",
         help="the probability that means soon (default: each model's own)",
+    )
+    parser.add_argument(
+        "--candidate",
+        type=Path,
+        metavar="DIR",
+        help="models that `fleetpulse train` made, to be judged beside the ones in use",
     )
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     return parser

@@ -58,6 +58,22 @@ def promote(registry: ModelRegistry, options: argparse.Namespace) -> None:
     _tell(registry.promote(versions), versions)
 
 
+def shadow(registry: ModelRegistry, options: argparse.Namespace) -> None:
+    """Have consumers score with these versions too, and warn nobody by them."""
+    versions = {} if options.stop else dict(options.versions)
+    if not versions and not options.stop:
+        raise ModelError("Name a candidate, such as heat=2026-11-22.68052fba, or --stop.")
+    for rule, choice in registry.shadow(versions).shadow.items():
+        sys.stdout.write(f"{rule} {choice.version} scores in the shadow.\n")
+    if not versions:
+        sys.stdout.write("Nothing scores in the shadow any more.\n")
+    sys.stdout.write(
+        "Consumers follow within 30 s; compare fleetpulse_consumer_shadow_outcomes_total in their"
+        " metrics,"
+        " or `fleetpulse backtest --candidate`.\n"
+    )
+
+
 def roll_back(registry: ModelRegistry, options: argparse.Namespace) -> None:
     """Have consumers use what they used before."""
     before = registry.promotion().before
@@ -73,9 +89,6 @@ def roll_back(registry: ModelRegistry, options: argparse.Namespace) -> None:
 
 def row_of(card: ModelCard, promotion: Promotion) -> tuple[str, ...]:
     """A model as a row of the list."""
-    chosen = promotion.models.get(card.name)
-    is_used = chosen is not None and chosen.version == card.version
-    was_used = promotion.before.get(card.name) == card.version
     return (
         card.name,
         card.version,
@@ -83,8 +96,16 @@ def row_of(card: ModelCard, promotion: Promotion) -> tuple[str, ...]:
         f"{card.size_bytes / 1000:.0f} kB",
         f"{card.threshold:.2f}",
         ", ".join(source.name for source in card.sources),
-        "in use" if is_used else "used before" if was_used else "",
+        _role(card, promotion),
     )
+
+
+def _role(card: ModelCard, promotion: Promotion) -> str:
+    roles = (("in use", promotion.models), ("in the shadow", promotion.shadow))
+    for words, choices in roles:
+        if card.name in choices and choices[card.name].version == card.version:
+            return words
+    return "used before" if promotion.before.get(card.name) == card.version else ""
 
 
 def _tell(promotion: Promotion, rules: Mapping[str, object] | Sequence[str]) -> None:
@@ -111,6 +132,11 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("promote", help="have consumers use these versions")
     one.set_defaults(act=promote)
     one.add_argument("versions", type=_version, nargs="+", metavar="RULE=VERSION")
+
+    one = commands.add_parser("shadow", help="score with candidates too, and warn nobody by them")
+    one.set_defaults(act=shadow)
+    one.add_argument("versions", type=_version, nargs="*", metavar="RULE=VERSION")
+    one.add_argument("--stop", action="store_true", help="no candidate scores any more")
 
     one = commands.add_parser("rollback", help="have consumers use what they used before")
     one.set_defaults(act=roll_back)

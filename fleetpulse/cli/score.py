@@ -17,6 +17,7 @@ from consumer.scoring import Scoring
 from fleetpulse.cli.asked import add_options, limits_in, opened
 from fleetpulse.errors import DataError, FleetpulseError, SettingsError
 from fleetpulse.settings import ModelSettings, load
+from fleetpulse.telemetry import CHANNEL
 from model.predictor import load_predictor
 from model.registry import open_registry
 
@@ -140,8 +141,12 @@ def _summary(told: Told, options: argparse.Namespace) -> str:
         return f"{options.input} has no rows: {options.output} has none either.\n"
     statuses = ", ".join(f"{count:,} {status}" for status, count in told.statuses.most_common())
     said = f"{told.rows:,} rows of {len(told.devices):,} devices: {statuses}.\n"
-    if told.impossible:
-        said += f"{told.impossible:,} cells hold no possible value and count as missing.\n"
+    for name, cells in told.impossible.items():
+        channel = CHANNEL[name]
+        said += (
+            f"{name}: {cells:,} cells hold no possible value and count as missing; it is in"
+            f" {channel.unit}, from {channel.low:g} to {channel.high:g}.\n"
+        )
     return said
 
 

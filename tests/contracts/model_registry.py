@@ -121,3 +121,35 @@ class RegistryContract:
             registry.promote({"heat": "7"})
 
         assert registry.promotion().number == 0
+
+    def test_a_candidate_is_in_the_shadow_and_not_in_use(self, registry: ModelRegistry) -> None:
+        candidate = a_card("2026-11-23.bbbb")
+        for card in (a_card(), candidate):
+            registry.publish(card, CONTENT)
+        used = registry.promote({"heat": a_card().version})
+
+        promotion = registry.shadow({"heat": candidate.version})
+
+        assert promotion.number == used.number + 1
+        assert registry.promotion() == promotion
+        assert registry.current() == {"heat": a_card()}
+        assert registry.shadowing() == {"heat": candidate}
+        assert registry.shadow({}).shadow == {}
+
+    def test_a_candidate_that_is_promoted_leaves_the_shadow(self, registry: ModelRegistry) -> None:
+        candidate = a_card("2026-11-23.bbbb")
+        for card in (a_card(), candidate):
+            registry.publish(card, CONTENT)
+        registry.promote({"heat": a_card().version})
+        registry.shadow({"heat": candidate.version})
+
+        registry.promote({"heat": candidate.version})
+
+        assert registry.shadowing() == {}
+        assert registry.current() == {"heat": candidate}
+
+    def test_nothing_is_shadowed_where_nothing_is_in_use(self, registry: ModelRegistry) -> None:
+        registry.publish(a_card(), CONTENT)
+
+        with pytest.raises(ModelError, match="promote models first"):
+            registry.shadow({"heat": a_card().version})

@@ -32,7 +32,7 @@ MAKERS: dict[str, Callable[[CollectorRegistry], object]] = {
 # The last word of a name: a unit, what is counted, or a word for yes and no.
 LAST_WORDS = {
     "bytes", "seconds", "records", "readings", "rows", "letters", "events", "partitions",
-    "messages", "deliveries", "chats", "values", "devices", "alerts", "holds",
+    "messages", "deliveries", "chats", "values", "devices", "alerts", "holds", "outcomes",
     "ready", "held", "trouble", "info", "written",
 }  # fmt: skip
 

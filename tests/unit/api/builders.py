@@ -51,6 +51,9 @@ class FakeRegistry:
     def cards(self) -> Sequence[ModelCard]:
         return self._cards
 
+    def shadowing(self) -> dict[str, ModelCard]:
+        return {}
+
     def current(self) -> Mapping[str, ModelCard]:
         return {card.name: card for card in self._cards}
 

@@ -18,6 +18,7 @@ from generators.simulated import held_out_fleet
 from model.sessions import from_fleet
 from tests.contracts.builders import NOON, a_device, a_reading, scored
 
+SHIPPED = Path(__file__).parents[3] / "model" / "exported_models"
 LIMIT = ("--limit", "temperature_c=70")
 CHANNELS = ("temperature_c", "load_pct", "clock_ghz")
 
@@ -80,6 +81,20 @@ def test_a_lower_threshold_warns_of_more(file: Path, capsys: pytest.CaptureFixtu
     assert low["model"]["recall"] > high["model"]["recall"]
     assert low["alerts"]["soon"] >= high["alerts"]["soon"]
     assert low["model"]["average_precision"] == high["model"]["average_precision"]
+
+
+def test_a_candidate_is_judged_beside_the_models_in_use(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = report(capsys, "--input", str(file), *LIMIT)
+    both = report(capsys, "--input", str(file), *LIMIT, "--candidate", str(SHIPPED))
+
+    assert alone["rules"]["heat"]["candidate"] is None
+    assert both["rules"]["heat"]["model"] == alone["rules"]["heat"]["model"]
+    candidate, model = (both["rules"]["heat"][name] for name in ("candidate", "model"))
+    assert candidate["average_precision"] == pytest.approx(model["average_precision"], abs=0.02)
+    assert main(["--input", str(file), *LIMIT, "--candidate", str(SHIPPED)]) == 0
+    assert "\ncandidate" in capsys.readouterr().out
 
 
 def test_the_store_s_history_gives_what_the_file_gives(

@@ -126,3 +126,58 @@ def test_a_version_is_named_with_its_rule(text: str) -> None:
         main(["promote", text])
 
     assert end.value.code == 2
+
+
+def test_a_candidate_scores_in_the_shadow_until_it_is_promoted_or_stopped(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["publish", str(made(tmp_path / "1", "1")), "--promote"]) == 0
+    assert main(["publish", str(made(tmp_path / "2", "2"))]) == 0
+
+    assert main(["shadow", "heat=2", "overload=2"]) == 0
+    assert in_use(place) == {"heat": "1", "overload": "1"}
+    assert shadowed(place) == {"heat": "2", "overload": "2"}
+    capsys.readouterr()
+    assert main(["list"]) == 0
+    assert capsys.readouterr().out.count("in the shadow") == 2
+
+    assert main(["promote", "heat=2"]) == 0
+    assert shadowed(place) == {"overload": "2"}
+    assert main(["shadow", "--stop"]) == 0
+    assert shadowed(place) == {}
+
+
+def shadowed(place: Path) -> dict[str, str]:
+    choices = FolderRegistry(place).promotion().shadow
+    return {rule: choice.version for rule, choice in choices.items()}
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["shadow"], "Name a candidate"),
+        (["shadow", "heat=9"], "There is no version 9 of heat"),
+    ],
+)
+def test_a_candidate_that_is_not_there_is_one_sentence(
+    place: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    complaint: str,
+) -> None:
+    assert main(["publish", str(made(tmp_path / "1", "1")), "--promote"]) == 0
+
+    assert main(words) == 1
+
+    assert complaint in capsys.readouterr().err
+
+
+def test_nothing_is_shadowed_where_nothing_is_in_use(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["publish", str(made(tmp_path / "1", "1"))]) == 0
+
+    assert main(["shadow", "heat=1"]) == 1
+
+    assert "promote models first" in capsys.readouterr().err

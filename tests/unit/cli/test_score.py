@@ -88,7 +88,7 @@ def probabilities(fleet: Sequence[Reading]) -> np.ndarray[tuple[int], np.dtype[n
                 "overload": np.full(len(fleet), nothing),
             },
         )
-        .probability["heat"]
+        .estimate["heat"]
     )
 
 
@@ -200,3 +200,75 @@ def test_too_many_rows_in_no_order_are_refused(
     path = written(tmp_path / "in.csv", [cells(reading) for reading in reversed(fleet)])
 
     assert "sort it by measured_at first" in refused(path, capsys)
+
+
+def test_another_unit_is_told_with_the_one_that_is_meant(
+    fleet: Sequence[Reading], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Milli-degrees, as Linux' thermal zones give them."""
+    place = COLUMNS.index("temperature_c")
+    rows = [cells(reading) for reading in fleet]
+    warm = [row for row in rows if row[place]]
+    for row in warm:
+        row[place] = str(round(1000 * float(row[place])))
+
+    scored(written(tmp_path / "in.csv", rows), "--limit", "temperature_c=70")
+
+    told = capsys.readouterr().err
+    assert f"temperature_c: {len(warm):,} cells hold no possible value" in told
+    assert "it is in °C" in told
+
+
+def test_one_row_gets_an_estimate_and_is_unknown(fleet: Sequence[Reading], tmp_path: Path) -> None:
+    hot = next(cells(one) for one in fleet if one.temperature_c is not None)
+
+    (row,) = scored(written(tmp_path / "in.csv", [hot]), "--limit", "temperature_c=100")
+
+    assert 0 < float(row["probability"]) < 1
+    assert (row["status"], row["causes"], row["expected_s"]) == ("unknown", "", "")
+
+
+def test_a_row_that_comes_twice_gets_the_same_answer_twice(
+    fleet: Sequence[Reading], tmp_path: Path
+) -> None:
+    rows = [cells(reading) for reading in fleet]
+    once = scored(written(tmp_path / "once.csv", rows))
+
+    twice = scored(written(tmp_path / "twice.csv", [row for row in rows for _ in range(2)]))
+
+    assert [row["probability"] for row in twice[::2]] == [row["probability"] for row in once]
+    assert [row["probability"] for row in twice[1::2]] == [row["probability"] for row in once]
+
+
+def test_after_a_gap_nothing_is_known_until_there_is_a_look_back_again(
+    fleet: Sequence[Reading], tmp_path: Path
+) -> None:
+    """What was before the gap says nothing of now."""
+    first = min(reading.measured_at for reading in fleet)
+    rows = [
+        ["pi", "raspberry", str(first + 1000 * second), "", *values_of(50 + second / 60)]
+        for second in [*range(0, 100, 5), *range(300, 400, 5)]
+    ]
+
+    found = scored(written(tmp_path / "in.csv", rows), "--limit", "temperature_c=70")
+
+    assert [row["status"] for row in found[15:24]] == ["ok"] * 5 + ["unknown"] + ["ok"] * 3
+
+
+def values_of(temperature_c: float) -> list[str]:
+    cells = dict.fromkeys(CHANNEL_NAMES, "")
+    cells |= {"temperature_c": f"{temperature_c:.2f}", "load_pct": "50"}
+    return list(cells.values())
+
+
+def test_hotter_or_colder_than_all_that_was_trained_on_is_unknown(tmp_path: Path) -> None:
+    """A machine outdoors in winter: nobody knows what the model says there."""
+    rows = [
+        ["pi", "raspberry", str(1_795_342_120_000 + 5_000 * row), "", *values_of(-25.0)]
+        for row in range(20)
+    ]
+
+    found = scored(written(tmp_path / "in.csv", rows), "--limit", "temperature_c=30")
+
+    assert {row["status"] for row in found} == {"unknown"}
+    assert {row["probability"] for row in found} == {""}

@@ -65,6 +65,10 @@ class FakeScores:
     expected_s: Mapping[str, NDArray[np.float64]]
     load_mean_60s: NDArray[np.float64]
 
+    @property
+    def estimate(self) -> Mapping[str, NDArray[np.float64]]:
+        return self.probability
+
 
 @dataclass
 class FakePredictor:
@@ -106,6 +110,9 @@ class FakePredictor:
 
     def causes(self, scores: Any, rule: str, rows: Sequence[int]) -> list[list[str]]:
         return [[f"load {scores.probability['heat'][row]:.0%}"] for row in rows]
+
+    def drifts(self) -> Mapping[str, Any]:
+        return {}
 
     def learn(self, slot: int, period: int, means: Sequence[float], periods: float) -> None:
         pass

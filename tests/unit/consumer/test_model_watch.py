@@ -39,8 +39,17 @@ class Bench:
         self.watcher = ModelWatch(self.registry, kept, first, health=self.health, notices=notices)
         return FollowingPredictor(first.models, self.watcher)
 
+    @property
+    def heat_version(self) -> str:
+        """Of the shipped model."""
+        return open_registry().current()["heat"].version
+
     def promote(self, suffix: str, *, threshold: float = 0.5) -> None:
         """Publish and promote the shipped models under another version and threshold."""
+        self.registry.promote(self.publish(suffix, threshold=threshold))
+
+    def publish(self, suffix: str, *, threshold: float = 0.5) -> dict[str, str]:
+        """Publish them under another version and threshold; the versions by rule."""
         shipped, versions = open_registry(), {}
         for rule, card in shipped.current().items():
             changed = msgspec.structs.replace(
@@ -48,7 +57,13 @@ class Bench:
             )
             self.registry.publish(changed, shipped.read(card))
             versions[rule] = changed.version
-        self.registry.promote(versions)
+        return versions
+
+    def shadow(self, suffix: str) -> None:
+        """Have a version that was published score in the shadow."""
+        versions = {card.name: card.version for card in self.registry.cards()}
+        assert all(version.endswith(suffix) for version in versions.values())
+        self.registry.shadow(versions)
 
     def file(self, suffix: str) -> Path:
         """The heat model of a version."""
@@ -109,6 +124,56 @@ def test_devices_are_remembered_through_a_change_of_models(bench: Bench) -> None
         together = np.concatenate([first.features[rule], rest.features[rule]])
         np.testing.assert_array_equal(together, whole.features[rule])
         np.testing.assert_array_equal(rest.probability[rule], whole.probability[rule][10:])
+
+
+def test_a_candidate_scores_beside_the_models_in_use(bench: Bench) -> None:
+    bench.promote("good")
+    predictor = bench.watch()
+    bench.watcher.look()
+    assert not score(predictor, 0, 10).candidate_probability
+
+    bench.shadow("good")
+    bench.watcher.look()
+    scores = score(predictor, 10, 10)
+
+    assert set(scores.candidate_probability) == {"heat", "overload"}
+    known = scores.candidate_probability["heat"] > 0
+    assert known.any()
+    np.testing.assert_array_equal(
+        scores.candidate_probability["heat"][known], scores.probability["heat"][known]
+    )
+    assert bench.problem is None
+
+
+def test_a_candidate_scores_again_after_a_restart(bench: Bench) -> None:
+    bench.promote("good")
+    bench.shadow("good")
+    bench.watch()
+    bench.watcher.look()
+
+    restarted = bench.watch()
+    bench.watcher.look()
+
+    assert set(score(restarted, 0, 10).candidate_probability) == {"heat", "overload"}
+
+
+def test_a_candidate_that_was_changed_is_refused_and_the_models_in_use_serve(
+    bench: Bench,
+) -> None:
+    bench.promote("good", threshold=0.25)
+    bench.publish("next")
+    predictor = bench.watch()
+    bench.watcher.look()
+    bench.registry.shadow({"heat": f"{bench.heat_version}-next"})
+    bench.file("next").write_bytes(b"changed")
+
+    bench.watcher.look()
+    scores = score(predictor, 0, 10)
+
+    assert bench.problem is not None
+    assert "No candidate scores in the shadow" in bench.problem
+    assert not scores.candidate_probability
+    assert predictor.thresholds["heat"] == 0.25
 
 
 def test_causes_are_those_of_the_models_that_scored(bench: Bench) -> None:

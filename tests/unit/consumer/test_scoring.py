@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -65,7 +66,7 @@ def at_once(models: Models, readings: Sequence[Reading]) -> dict[tuple[str, int]
             [math.nan if value is None else value for _, value in reading.channels()]
             for reading in readings
         ],
-        impossible=0,
+        impossible=Counter(),
     )
     batch = Scoring(FleetPredictor(models), "raspberry", {}).score(chunk)
     columns = zip(batch.probability, batch.expected_s, batch.status, strict=True)

@@ -14,9 +14,11 @@ from model.evaluate import (
     calibration_bins,
     calibration_error,
     false_alarms,
+    first_warnings,
     lead_times,
     misses,
     threshold_for,
+    warnings_at,
 )
 from model.questions import Questions, ask
 from model.registry import Source
@@ -42,7 +44,8 @@ def two_machines() -> Sessions:
 def evidence_of(chances: dict[str, float]) -> Evidence:
     questions = ask(two_machines(), "heat", [60.0])
     chance = np.array([chances[str(machine)] for machine in questions.groups])
-    return Evidence(source=SOURCE, questions=questions, chance=chance)
+    fold = np.zeros(len(questions), dtype=np.int64)
+    return Evidence(source=SOURCE, questions=questions, chance=chance, fold=fold)
 
 
 def test_what_comes_true_as_often_as_is_said_is_calibrated() -> None:
@@ -91,6 +94,19 @@ def test_a_lead_is_counted_from_the_first_warning() -> None:
     assert leads.tolist() == [80.0]
 
 
+def test_a_session_s_first_warning_counts_however_early_it_came() -> None:
+    questions = ask(two_machines(), "heat", [60.0])
+    hot = questions.groups == "hot"
+    early = hot & (questions.measured_at == questions.measured_at[hot].min())
+    reached = np.isfinite(questions.seconds)
+
+    (from_early,) = first_warnings(questions, early | reached)
+    (from_reached,) = first_warnings(questions, reached)
+
+    assert from_early > from_reached == questions.seconds[reached].max()
+    assert not len(first_warnings(questions, ~hot))
+
+
 def test_a_crossing_that_nothing_was_said_of_is_a_miss() -> None:
     (missed,) = misses("heat", evidence_of({"hot": 0.1, "calm": 0.1}), threshold=0.5)
 
@@ -107,13 +123,20 @@ def test_the_worst_false_alarm_is_where_most_was_said_and_nothing_followed() -> 
     assert found[0].quantity == pytest.approx(55.0)
 
 
-def questions_without_answers() -> Questions:
+def without_answers() -> Questions:
     questions = ask(two_machines(), "heat", [60.0])
     return replace(questions, certain=np.zeros(len(questions), dtype=np.bool_))
 
 
 def test_nobody_is_blamed_for_what_is_not_known() -> None:
-    asked = questions_without_answers()
-    evidence = Evidence(source=SOURCE, questions=asked, chance=np.full(len(asked), 0.9))
+    evidence = replace(evidence_of({"hot": 0.9, "calm": 0.9}), questions=without_answers())
 
     assert not list(false_alarms("heat", evidence))
+
+
+def test_where_too_little_is_known_nobody_is_warned() -> None:
+    evidence = evidence_of({"hot": 0.9, "calm": 0.1})
+    unsure = replace(evidence.questions, known=np.zeros(len(evidence.questions), dtype=np.bool_))
+
+    assert warnings_at(evidence.questions, evidence.chance, 0.5)["crossings warned of"] == 1
+    assert warnings_at(unsure, evidence.chance, 0.5)["crossings warned of"] == 0

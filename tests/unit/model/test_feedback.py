@@ -15,7 +15,14 @@ from fleetpulse.stores import open_store
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Opinion
 from generators.simulated import training_fleet
-from model.feedback import VERDICT_WEIGHT, Lesson, lessons_in, limits_of, taught
+from model.feedback import (
+    VERDICT_WEIGHT,
+    Lesson,
+    lessons_in,
+    limits_of,
+    precision_wanted,
+    taught,
+)
 from model.questions import Questions, ask
 from model.sessions import from_fleet
 from tests.contracts.builders import (
@@ -136,6 +143,35 @@ def test_a_model_is_trained_with_what_owners_said(
 
     assert code == 0
     assert "readings are answered by their owners" in capsys.readouterr().out
+
+
+def verdicts(*was_right: bool, rule: str = "heat") -> list[Lesson]:
+    """What owners said of so many warnings."""
+    return [
+        Lesson(rule=rule, machine="pi 0", limit=80.0, begins_at=0, ends_at=1, was_right=right)
+        for right in was_right
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ((), 0.8),
+        ((True, True, True, True), 0.8),
+        ((True, True, True, False), 0.875),
+        ((True,) * 99 + (False,), 0.95),
+        ((False, False), 0.8),
+        ((True, False), 0.8),
+    ],
+)
+def test_half_as_many_false_warnings_are_wanted_and_no_fewer_right_ones_than_asked(
+    said: tuple[bool, ...], wanted: float
+) -> None:
+    assert precision_wanted(verdicts(*said), "heat", 0.8) == pytest.approx(wanted)
+
+
+def test_what_owners_said_of_one_rule_asks_nothing_of_another() -> None:
+    assert precision_wanted(verdicts(True, rule="overload"), "heat", 0.8) == 0.8
 
 
 def test_lessons_change_nothing_of_their_questions(questions: Questions) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fleetpulse.telemetry import CHANNEL_NAMES
+from fleetpulse.telemetry import CHANNEL_NAMES, COLUMN
+from model.domain import DRIFTED
+from model.features import FEATURES
 from model.history import Floats
 from model.predictor import FleetPredictor, Scores, load_predictor
 from tests.unit.model.builders import moments, rows
@@ -108,7 +110,7 @@ def test_the_expected_time_lies_within_the_horizon(predictor: FleetPredictor) ->
 def test_a_lower_limit_makes_the_same_machine_likelier_to_reach_it(
     predictor: FleetPredictor,
 ) -> None:
-    seconds, values = heating(12)
+    seconds, values = heating(14)
 
     strict = score(load_predictor(), seconds, values, heat=70.0).probability["heat"][-1]
     lenient = score(load_predictor(), seconds, values, heat=95.0).probability["heat"][-1]
@@ -123,7 +125,7 @@ def test_the_causes_of_a_warning_are_words_with_numbers(predictor: FleetPredicto
 
     (causes,) = predictor.causes(scores, "heat", [row])
 
-    assert len(causes) == 3
+    assert len(causes) in {2, 3}  # what lowers the chance is no cause
     assert all(any(letter.isdigit() for letter in cause) for cause in causes)
     assert any("below the limit" in cause or "heating" in cause for cause in causes)
 
@@ -177,3 +179,52 @@ def test_no_rows_are_no_scores(predictor: FleetPredictor) -> None:
 
 def test_the_version_names_both_models(predictor: FleetPredictor) -> None:
     assert len(predictor.version.split("+")) == 2
+
+
+def test_after_a_gap_of_more_than_two_and_a_half_minutes_nothing_is_known() -> None:
+    seconds = np.array([0.0, 5, 10, 15, 160, 165, 320])
+    found = score(load_predictor(), seconds, rows(7, temperature_c=60.0, load_pct=50.0))
+
+    unknown = np.isnan(found.probability["heat"])
+
+    assert unknown.tolist() == [True, True, False, False, False, False, True]
+
+
+def test_a_fleet_like_the_training_s_has_not_drifted_and_one_with_dead_sensors_has() -> None:
+    calm, broken = load_predictor(), load_predictor()
+    for number in range(30):
+        seconds, values = heating(400)
+        score(calm, seconds + 10_000 * number, values)
+        values[:, COLUMN["load_pct"]] = np.nan
+        score(broken, seconds + 10_000 * number, values)
+
+    names = {
+        name: {
+            FEATURES["heat"][drift.feature].name
+            for drift in predictor.drifts()["heat"]
+            if drift.index >= DRIFTED
+        }
+        for name, predictor in (("calm", calm), ("broken", broken))
+    }
+
+    assert "load_pct" in names["broken"]
+    assert "load_pct" not in names["calm"]
+
+
+def test_drift_is_answered_once_enough_was_counted() -> None:
+    predictor = load_predictor()
+    seconds, values = heating(50)
+    score(predictor, seconds, values)
+
+    assert predictor.drifts() == {}
+
+
+def test_what_was_normal_before_is_known_from_the_next_score_on() -> None:
+    predictor = load_predictor()
+    seconds, values = heating(3)
+    score(predictor, seconds, values)
+
+    predictor.learn(0, 2**40, [12.0, 40.0, np.nan], 24.0)
+    scores = score(predictor, seconds + 20, values)
+
+    assert scores.normals[-1, :2].tolist() == [12.0, 40.0]

@@ -22,7 +22,7 @@ VOID = {"meta", "link", "br", "img", "path", "use"}
 def made() -> Iterator[train.Made]:
     with pytest.MonkeyPatch.context() as patch, threadpool_limits(1):
         patch.setattr(train, "FOLDS", 2)
-        patch.setattr(train, "CHANCE_PARAMETERS", {"max_iter": 8, "max_bins": 15})
+        patch.setattr(train, "CHANCE_PARAMETERS", {"heat": {"max_iter": 8, "max_bins": 15}})
         patch.setattr(train, "SECONDS_PARAMETERS", {"max_iter": 4, "max_bins": 15})
         sessions = from_fleet(training_fleet(1, 10, 900))
         source = Source(name="<b>lab & co", citation="c", licence="l", machines=10, rows=9)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,8 @@ HEADER = "board,session,t_s,load_pct,temperature_c\n"
 def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Trees and fleets that are made in a second."""
     monkeypatch.setattr(train, "FOLDS", 2)
-    monkeypatch.setattr(train, "CHANCE_PARAMETERS", {"max_iter": 8, "max_bins": 15})
+    small = {"max_iter": 8, "max_bins": 15}
+    monkeypatch.setattr(train, "CHANCE_PARAMETERS", dict.fromkeys(("heat", "overload"), small))
     monkeypatch.setattr(train, "SECONDS_PARAMETERS", {"max_iter": 4, "max_bins": 15})
     monkeypatch.setattr(command, "SECONDS", 900)
     monkeypatch.setattr(command, "QUICK_DEVICES", 12)
@@ -198,3 +199,117 @@ def test_a_store_without_readings_teaches_nothing_and_it_is_said(
 
     assert "holds no readings of that time" in capsys.readouterr().err
     assert not (tmp_path / "models").exists()
+
+
+def test_recorded_loads_teach_overload(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "LOADED_DEVICES", 4)
+    for name, loads in (("web", [5.0, 99.0, 60.0, 20.0]), ("batch", [1.0, 100.0, 100.0])):
+        lines = [f"2026-01-01,{load}" for load in loads * 20]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["timestamp,value", *lines]))
+    words = ["--loads", str(tmp_path / "web.csv"), "--loads", str(tmp_path / "batch.csv")]
+
+    assert command.main(["--quick", *words, "--output", str(tmp_path / "models")]) == 0
+
+    cards = open_registry(f"dir:{tmp_path}/models").current()
+    assert [source.name for source in cards["overload"].sources] == ["loads", "simulation"]
+    assert cards["overload"].sources[0].machines == 2
+    assert [source.name for source in cards["heat"].sources] == ["simulation"]
+    assert "loads: AP" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("a,b\n1,2\n", "needs a column value"),
+        ("value\nmuch\n", "holds something that is not a number"),
+        ("value\n250\n", "needs loads between 0 and 100 percent"),
+        ("value\n", "needs loads between 0 and 100 percent"),
+    ],
+)
+def test_loads_that_are_none_are_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, complaint: str
+) -> None:
+    path = tmp_path / "loads.csv"
+    path.write_text(text)
+
+    assert command.main(["--quick", "--loads", str(path), "--output", str(tmp_path / "m")]) == 1
+
+    assert complaint in capsys.readouterr().err
+
+
+def test_a_file_in_which_no_limit_is_reached_is_left_out_and_it_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "cold.csv"
+    data.write_text(HEADER + "".join(f"a,s,{t},5,30.0\n" for t in range(0, 600, 10)))
+
+    assert command.main(["--quick", "--data", str(data), "--output", str(tmp_path / "m")]) == 0
+
+    assert "heat: cold never reaches a limit, and is left out." in capsys.readouterr().out
+
+
+def test_figures_are_of_the_judged_questions_and_training_is_of_all() -> None:
+    part = a_part()
+    room = part.questions.features[:, 4]
+    near = train.Part(source=part.source, questions=part.questions, judged=room <= 5)
+
+    made, whole = train.make("heat", [near]), train.make("heat", [part])
+
+    assert made.content == whole.content
+    (judged,), (everything,) = made.evidence, whole.evidence
+    assert 0 < len(judged.questions) < len(everything.questions)
+    assert made.card.metrics["simulation: AP"] != whole.card.metrics["simulation: AP"]
+
+
+def test_the_threshold_follows_the_asked_precision() -> None:
+    careful = train.make("heat", [a_part()], precision=0.95).card
+    eager = train.make("heat", [a_part()], precision=0.5).card
+
+    assert careful.threshold > eager.threshold
+    assert careful.parameters["precision"] == 0.95
+
+
+def test_the_threshold_follows_from_the_part_that_decides() -> None:
+    part = a_part()
+    lucky = replace(part.questions, reached=part.questions.certain)
+    other = train.Part(source=part.source, questions=lucky)
+
+    by_all = train.make("heat", [part, other]).card
+    by_one = train.make("heat", [replace(part, decides=True), other]).card
+
+    assert by_one.threshold > by_all.threshold
+
+
+def test_a_machine_that_is_alone_in_its_file_teaches_and_is_never_asked() -> None:
+    part = a_part()
+    questions = part.questions.of(part.questions.groups == part.questions.groups[0])
+    source = Source(name="alone", citation="a", licence="b", machines=1, rows=len(questions))
+    alone = train.Part(source=source, questions=questions, weight=3.0, decides=True)
+
+    made, without = train.make("heat", [part, alone]), train.make("heat", [part])
+
+    assert made.content != without.content
+    assert [evidence.source.name for evidence in made.evidence] == ["simulation"]
+    assert {source.name for source in made.card.sources} == {"simulation", "alone"}
+
+
+def test_of_a_file_that_is_too_long_some_machines_are_taken(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text(HEADER + "".join(Cast(board).rows() for board in "abcdefgh"))
+
+    some = from_csv(path, most_rows=130, seed=1)
+
+    assert len(np.unique(some.groups)) == 2
+    assert len(some) == 120
+    again = from_csv(path, most_rows=130, seed=1)
+    assert np.array_equal(again.values, some.values, equal_nan=True)
+    assert len(np.unique(from_csv(path, most_rows=480).groups)) == 8
+
+
+def test_of_one_machine_that_is_too_long_the_beginning_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text(HEADER + Cast("a").rows())
+
+    assert len(from_csv(path, most_rows=10)) == 10

@@ -1,0 +1,155 @@
+"""A candidate beside the models in use: what both would have warned of, held against what followed.
+
+Both are judged alike and more simply than alerts are, by single readings: a warning begins with the
+first reading at or past the model's threshold while the quantity is below its limit. It is true if
+a reading at the limit follows within the horizon, else false; a limit that is reached without a
+warning before is missed. Counts are metrics, and begin anew with the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consumer.batch import Batch
+from consumer.stages.quantities import quantity
+from consumer.stages.rules import RuleBook
+from fleetpulse.alerts import HORIZON_S, PREDICTED_RULES, RULE_NAMES, RULES
+from fleetpulse.track_record import Outcome
+
+IN_USE, CANDIDATE = "in use", "candidate"
+_HORIZON_MS = round(1000 * HORIZON_S)
+_NEVER_MS = -(2**62)
+_WATCHES = {rule.name: rule.watches for rule in RULES}
+Key = tuple[str, str, str]  # rule, model version, IN_USE or CANDIDATE
+
+
+class Candidate(Protocol):
+    """A model that warns nobody."""
+
+    @property
+    def version(self) -> str:
+        """Which one it is."""
+
+    @property
+    def threshold(self) -> float:
+        """The probability that means soon to it."""
+
+
+class Counts(Protocol):
+    """Where outcomes are counted."""
+
+    def labels(self, *, rule: str, version: str, role: str, outcome: str) -> Any:
+        """The counter of one of them."""
+
+
+@dataclass(slots=True)
+class _Watched:
+    """One model's warnings about one rule, by slot."""
+
+    warned_at: NDArray[np.int64] = field(default_factory=lambda: np.full(0, _NEVER_MS))
+    is_over: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+
+    def outcomes(
+        self,
+        slots: NDArray[np.int64],
+        at: NDArray[np.int64],
+        warns: NDArray[np.bool_],
+        over: NDArray[np.bool_],
+    ) -> Mapping[Outcome, int]:
+        """What ended with these readings, [n], one of a device."""
+        self._grow(int(slots.max(initial=-1)) + 1)
+        warned_at, was_over = self.warned_at[slots], self.is_over[slots]
+        stands = warned_at != _NEVER_MS
+        in_time = stands & (at - warned_at <= _HORIZON_MS)
+        crossed = over & ~was_over
+        true, late = crossed & in_time, stands & ~in_time
+        begins = warns & ~over & ~(stands & in_time)
+        self.warned_at[slots] = np.where(begins, at, np.where(over | late, _NEVER_MS, warned_at))
+        self.is_over[slots] = over
+        return {
+            Outcome.TRUE: int(true.sum()),
+            Outcome.FALSE: int(late.sum()),
+            Outcome.MISSED: int((crossed & ~in_time).sum()),
+        }
+
+    def forget(self, slots: NDArray[np.int64]) -> None:
+        """These devices begin anew."""
+        known = slots[slots < len(self.warned_at)]
+        self.warned_at[known], self.is_over[known] = _NEVER_MS, False
+
+    def _grow(self, slots: int) -> None:
+        missing = slots - len(self.warned_at)
+        if missing > 0:
+            room = max(missing, len(self.warned_at), 64)
+            self.warned_at = np.append(self.warned_at, np.full(room, _NEVER_MS))
+            self.is_over = np.append(self.is_over, np.zeros(room, dtype=np.bool_))
+
+
+class Shadow:
+    """The stage; it changes nothing, and does nothing while there is no candidate."""
+
+    def __init__(self, rules: RuleBook, counts: Counts) -> None:
+        self._rules, self._counts = rules, counts
+        self._watched: dict[Key, _Watched] = {}
+
+    def __call__(self, batch: Batch) -> Batch:
+        """The same batch."""
+        candidates: Mapping[str, Candidate] = getattr(batch.scores, "candidates", {})
+        asked = [name for name in PREDICTED_RULES if name in candidates]
+        watched = {key: self._watched.get(key, _Watched()) for key in _keys(batch, asked)}
+        self._watched = watched
+        if not asked or not len(batch):
+            return batch
+        for rows in _one_of_a_device(batch.slots, np.flatnonzero(~batch.late & ~batch.replayed)):
+            for (name, version, role), one in watched.items():
+                self._judge(batch, rows, name, version, role, one)
+        return batch
+
+    def forget(self, slots: NDArray[np.int64]) -> None:
+        """These devices begin anew."""
+        for one in self._watched.values():
+            one.forget(slots)
+
+    def _judge(
+        self,
+        batch: Batch,
+        rows: NDArray[np.int64],
+        name: str,
+        version: str,
+        role: str,
+        watched: _Watched,
+    ) -> None:
+        column, slots = RULE_NAMES.index(name), batch.slots[rows]
+        with np.errstate(invalid="ignore"):
+            over = quantity(batch, _WATCHES[name])[rows] >= self._rules.limit[slots, column]
+            if role == CANDIDATE:
+                threshold = batch.scores.candidates[name].threshold
+                warns = batch.scores.candidate_probability[name][rows] >= threshold
+            else:
+                warns = batch.rule_probability[name][rows] >= self._rules.threshold[slots, column]
+        found = watched.outcomes(slots, batch.measured_at[rows], warns, over)
+        for outcome, count in found.items():
+            if count:
+                labels = {"rule": name, "version": version, "role": role, "outcome": outcome}
+                self._counts.labels(**labels).inc(count)
+
+
+def _keys(batch: Batch, asked: Sequence[str]) -> Iterator[Key]:
+    for name in asked:
+        yield name, batch.scores.versions[name], IN_USE
+        yield name, batch.scores.candidates[name].version, CANDIDATE
+
+
+def _one_of_a_device(
+    slots: NDArray[np.int64], rows: NDArray[np.int64]
+) -> Iterator[NDArray[np.int64]]:
+    """These rows in parts, in order, none of which has two of one device."""
+    while len(rows):
+        _, first = np.unique(slots[rows], return_index=True)
+        yield rows[first]
+        rows = np.delete(rows, first)
