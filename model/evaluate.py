@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, brier_score_loss, precision_recall_curve
 
+from fleetpulse.alerts import HORIZON_S
 from model.history import Floats, Int64s
 from model.questions import ROOM, Questions, feature_column
 from model.registry import Source
@@ -29,6 +30,7 @@ CAVEATS: Mapping[str, str] = {
 
 
 CALIBRATION_BINS = 10
+_QUANTILES = np.linspace(0, 0.95, 60)  # of what is said before a limit is reached
 _AROUND_S = 420.0  # of a case that is shown
 _LONG_BEFORE_S = 600.0
 
@@ -64,6 +66,46 @@ def threshold_for(
     rights, _, thresholds = precision_recall_curve(reached, chance, sample_weight=weights)
     good = np.flatnonzero(rights[:-1] >= min(precision, rights[:-1].max()))
     return float(thresholds[good[0]])
+
+
+def threshold_of_warnings(questions: Questions, chance: Floats, precision: float) -> float:
+    """The lowest chance from which on so many warnings are right: runs of them, not readings.
+
+    All questions of the machines and limits must be there. If no chance is so sure, the one from
+    which on warnings are right most often.
+    """
+    pairs = np.stack([questions.slots, questions.limit])
+    _, device = np.unique(pairs, axis=1, return_inverse=True)
+    order = np.lexsort((questions.measured_at, device.ravel()))
+    device, at = device.ravel()[order], questions.measured_at[order]
+    chance, known = chance[order], questions.known[order]
+    reached = questions.reached[order]
+    candidates = np.unique(np.quantile(chance[reached], _QUANTILES))
+    shares = np.zeros(len(candidates))
+    for place, threshold in enumerate(candidates):
+        warned = (chance >= threshold) & known
+        right = runs_right(device, at, warned, reached)
+        shares[place] = right.mean() if len(right) else 0.0
+    return float(candidates[np.argmax(shares >= min(precision, shares.max()))])
+
+
+def runs_right(
+    devices: Int64s | NDArray[np.int32],
+    at: Int64s,
+    warned: NDArray[np.bool_],
+    right: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Of each run of warnings, no farther apart than the horizon, whether one of them was right.
+
+    [n], of readings by device and time (Unix ms).
+    """
+    rows = np.flatnonzero(warned)
+    if not len(rows):
+        return np.zeros(0, dtype=np.bool_)
+    begins = (np.diff(devices[rows]) != 0) | (np.diff(at[rows]) > 1000 * HORIZON_S)
+    runs = np.append(0, np.cumsum(begins))
+    found: NDArray[np.bool_] = np.bincount(runs, weights=right[rows]) > 0
+    return found
 
 
 def baselines(rule: str, questions: Questions) -> dict[str, Floats]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.alerts import HORIZON_S
+from fleetpulse.alerts import HORIZON_S, RULES
 from fleetpulse.stores.pages import all_alerts
 from fleetpulse.stores.protocols import Alert, Opinion, Store
 from fleetpulse.track_record import outcome_of
@@ -20,6 +20,8 @@ VERDICT_WEIGHT = 10.0
 # More cannot be told from the few crossings that a fleet has lived through.
 _SUREST = 0.95
 _HORIZON_MS = round(1000 * HORIZON_S)
+_MOST_DECIDING = 200_000  # of these questions, each with all its features
+_RULES = {rule.name: rule for rule in RULES}
 _EVER = 2**62  # Unix ms: every horizon is over
 
 
@@ -76,6 +78,21 @@ def precision_wanted(lessons: Sequence[Lesson], rule: str, asked: float) -> floa
 def limits_of(lessons: Sequence[Lesson], rule: str) -> set[float]:
     """The limits that a rule had when it was judged."""
     return {lesson.limit for lesson in lessons if lesson.rule == rule}
+
+
+def in_force(questions: Questions, rule: str, lessons: Sequence[Lesson], seed: int) -> Questions:
+    """All questions of a fleet at the limits that warnings are of; of a big one, of some machines.
+
+    The limits are the rule's own and those that it had when it was judged.
+    """
+    limits = [_RULES[rule].limit, *_RULES[rule].limits.values(), *limits_of(lessons, rule)]
+    asked = np.flatnonzero(np.isin(questions.limit, limits))
+    machines, place, counts = np.unique(
+        questions.groups[asked], return_inverse=True, return_counts=True
+    )
+    drawn = np.random.default_rng(seed).permutation(len(machines))
+    enough = drawn[np.cumsum(counts[drawn]) - counts[drawn] < _MOST_DECIDING]
+    return questions.of(asked[np.isin(place, enough)])
 
 
 def taught(

@@ -9,8 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.alerts import HORIZON_S
-from model.evaluate import average_precision
+from model.evaluate import average_precision, runs_right
 from model.history import Floats, Int64s
 from model.labels import label
 
@@ -94,7 +93,8 @@ class Answers:
         crossings = self._crossings(reached)
         leads = [float(self.seconds[rows][right[rows]].max(initial=0.0)) for rows in crossings]
         found = [lead for lead in leads if lead > 0]
-        false = self._false_alarms(warned, right)
+        slots, at = self.watched.slots[self.order], self.watched.measured_at[self.order]
+        false = int((~runs_right(slots, at, warned, right)).sum())
         return Judgement(
             average_precision=(
                 average_precision(reached[asked], score[asked]) if reached.any() else None
@@ -117,16 +117,6 @@ class Answers:
         places = np.argsort(crossing.ravel(), kind="stable")
         ends = np.cumsum(np.bincount(crossing.ravel()))
         return [part for part in np.split(rows[places], ends) if len(part)]
-
-    def _false_alarms(self, warned: NDArray[np.bool_], right: NDArray[np.bool_]) -> int:
-        """Runs of warnings, no farther apart than the horizon, none of which was right."""
-        rows = np.flatnonzero(warned)
-        if not len(rows):
-            return 0
-        at, slots = self.watched.measured_at[self.order][rows], self.watched.slots[self.order][rows]
-        begins = np.append(True, (np.diff(slots) != 0) | (np.diff(at) > 1000 * HORIZON_S))
-        runs = np.cumsum(begins) - 1
-        return int((np.bincount(runs, weights=right[rows]) == 0).sum())
 
 
 def _share(part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> float | None:

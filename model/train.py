@@ -76,7 +76,9 @@ class Part:
     questions: Questions
     weight: float = 1.0  # of the whole part, however many rows it has
     judged: Bools | None = None  # the questions that figures are of; None: all
-    decides: bool = False  # the threshold follows from this part alone: it is whom we will warn
+    # Not taught: the threshold follows from the warnings that these would bring. All questions of
+    # some of the same machines, at the limits that warnings will be of.
+    deciding: Questions | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,15 +106,17 @@ def make(
     warnings on such machines; the threshold follows from it.
     """
     out_of_fold = [np.full(len(part.questions), np.nan) for part in parts]
+    deciding = [np.full(len(part.deciding or ()), np.nan) for part in parts]
     splits = _folds(parts, seed)
     for number, fold in enumerate(splits):
         progress(f"{rule}: fold {number + 1} of {FOLDS}")
         seen = [part.questions.of(inside) for part, (inside, _) in zip(parts, fold, strict=True)]
         fitted = _fit_chance(rule, parts, seen, seed)
-        for part, chances, (_, outside) in zip(parts, out_of_fold, fold, strict=True):
-            asked = part.questions.features[outside]
-            if len(asked):
-                chances[outside] = fitted.predict_proba(asked)[:, 1]
+        for place, (part, (_, outside)) in enumerate(zip(parts, fold, strict=True)):
+            out_of_fold[place][outside] = _chances(fitted, part.questions.features[outside])
+            if part.deciding is not None:
+                rows = np.isin(part.deciding.groups, np.unique(part.questions.groups[outside]))
+                deciding[place][rows] = _chances(fitted, part.deciding.features[rows])
     progress(f"{rule}: fit on everything")
     questions = [part.questions for part in parts]
     chance = _fit_chance(rule, parts, questions, seed)
@@ -131,7 +135,8 @@ def make(
         for part, chance, fold in zip(parts, calibrated, _fold_of(parts, splits), strict=True)
         if (fold >= 0).any()
     ]
-    threshold = _threshold(parts, calibrated, precision)
+    deciding = [np.interp(raw, *calibration) for raw in deciding]
+    threshold = _threshold(parts, calibrated, deciding, precision)
     metrics = evaluate.figures(rule, evidence, threshold)
     parameters: Parameters = {"seed": seed, "precision": precision, **CHANCE_PARAMETERS[rule]}
     made_at = made_at or datetime.now(UTC)
@@ -187,6 +192,13 @@ def _fit_chance(
         np.concatenate([part.reached for part in sure]),
         sample_weight=weights,
     )
+
+
+def _chances(model: HistGradientBoostingClassifier, features: Floats) -> Floats:
+    if not len(features):
+        return np.empty(0)
+    chances: Floats = model.predict_proba(features)[:, 1]
+    return chances
 
 
 def _fit_seconds(
@@ -247,17 +259,21 @@ def _calibrated(
     return found
 
 
-def _threshold(parts: Sequence[Part], chances: Sequence[Floats], precision: float) -> float:
-    """From which chance on "soon" is said; of a single machine that decides, nothing is known."""
-    deciding = [
-        place
-        for place, part in enumerate(parts)
-        if part.decides and not np.isnan(chances[place]).all()
-    ] or range(len(parts))
-    chance, reached, weights = _known(
-        [parts[place] for place in deciding], [chances[place] for place in deciding]
-    )
-    return evaluate.threshold_for(reached, chance, precision, weights)
+def _threshold(
+    parts: Sequence[Part],
+    chances: Sequence[Floats],
+    deciding: Sequence[Floats],
+    precision: float,
+) -> float:
+    """From which chance on "soon" is said."""
+    for part, chance in zip(parts, deciding, strict=True):
+        if part.deciding is not None:
+            rows = part.deciding.certain & ~np.isnan(chance)
+            if part.deciding.reached[rows].any():
+                asked = part.deciding.of(rows)
+                return evaluate.threshold_of_warnings(asked, chance[rows], precision)
+    known, reached, weights = _known(parts, chances)
+    return evaluate.threshold_for(reached, known, precision, weights)
 
 
 def _known(

@@ -19,7 +19,7 @@ from fleetpulse.settings import ConsumerSettings, load
 from fleetpulse.stores import open_store
 from generators.simulated import recorded_fleet, training_fleet
 from model.features import FEATURES
-from model.feedback import Lesson, lessons_in, limits_of, precision_wanted, taught
+from model.feedback import Lesson, in_force, lessons_in, limits_of, precision_wanted, taught
 from model.questions import LIMITS, ROOM, Questions, ask, feature_column, thinned
 from model.registry import ModelCard, Source
 from model.sessions import MOST_ROWS, Sessions, from_csv, from_fleet, from_store, loads_in
@@ -220,9 +220,14 @@ def _own(
     questions, judged = taught(asked, rule, lessons)
     if judged.any():
         print(f"{rule}: {judged.sum():,} readings are answered by their owners.")  # noqa: T201
-    questions = thinned(questions, options.seed, besides=judged)
-    part = _part("fleet", citation, "private", sessions, questions)
-    return replace(part, decides=bool(questions.reached.any()))
+    part = _part(
+        "fleet",
+        citation,
+        "private",
+        sessions,
+        thinned(questions, options.seed, besides=judged),
+    )
+    return replace(part, deciding=in_force(questions, rule, lessons, options.seed))
 
 
 def _teaches(rule: str, part: Part) -> bool:

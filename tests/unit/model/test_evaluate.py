@@ -17,7 +17,9 @@ from model.evaluate import (
     first_warnings,
     lead_times,
     misses,
+    runs_right,
     threshold_for,
+    threshold_of_warnings,
     warnings_at,
 )
 from model.questions import Questions, ask
@@ -84,6 +86,30 @@ def test_the_threshold_is_the_lowest_that_is_right_often_enough() -> None:
 
     assert threshold_for(reached, chance, 0.75, np.ones(5)) == 0.2
     assert threshold_for(reached, chance, 0.8, np.ones(5)) == 0.3
+
+
+def test_warnings_that_nothing_followed_are_counted_as_runs_and_not_by_their_readings() -> None:
+    devices = np.array([0, 0, 0, 0, 1, 1])
+    at = moments(np.array([0, 100, 200, 321, 321, 331]))
+    warned = np.array([True, True, True, True, True, False])
+    right = np.array([False, True, False, False, False, True])
+
+    assert runs_right(devices, at, warned, right).tolist() == [True, False, False]
+    assert not len(runs_right(devices, at, np.zeros(6, dtype=np.bool_), right))
+
+
+@pytest.mark.parametrize("precision", [0.5, 0.9])
+def test_the_threshold_of_warnings_is_the_lowest_with_so_many_right_runs(
+    precision: float,
+) -> None:
+    questions = ask(two_machines(), "heat", [60.0])
+    before_the_limit = np.clip(np.nan_to_num(1 - questions.seconds / 200), 0.3, 1)
+    chance = np.where(questions.groups == "hot", before_the_limit, 0.5)
+
+    threshold = threshold_of_warnings(questions, chance, precision)
+
+    # The calm machine's one long warning is as good as the other's: half are right until it ends.
+    assert (threshold > 0.5) == (precision > 0.5)
 
 
 def test_a_lead_is_counted_from_the_first_warning() -> None:

@@ -18,6 +18,7 @@ from generators.simulated import training_fleet
 from model.feedback import (
     VERDICT_WEIGHT,
     Lesson,
+    in_force,
     lessons_in,
     limits_of,
     precision_wanted,
@@ -172,6 +173,30 @@ def test_half_as_many_false_warnings_are_wanted_and_no_fewer_right_ones_than_ask
 
 def test_what_owners_said_of_one_rule_asks_nothing_of_another() -> None:
     assert precision_wanted(verdicts(True, rule="overload"), "heat", 0.8) == 0.8
+
+
+def test_the_limits_in_force_are_the_rule_s_own_and_those_that_were_judged(
+    questions: Questions,
+) -> None:
+    own = in_force(questions, "heat", [], seed=1)
+    judged = in_force(questions, "heat", [a_lesson(questions, limit=65.0)], seed=1)
+
+    assert set(own.limit) == {80.0, 90.0}
+    assert set(judged.limit) == {65.0, 80.0, 90.0}
+    assert len(own) == np.isin(questions.limit, [80.0, 90.0]).sum()
+
+
+def test_of_a_big_fleet_whole_machines_decide(
+    questions: Questions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = in_force(questions, "heat", [], seed=1)
+    monkeypatch.setattr("model.feedback._MOST_DECIDING", len(whole) // 2)
+
+    some = in_force(questions, "heat", [], seed=1)
+
+    machines, counts = np.unique(some.groups, return_counts=True)
+    assert 1 <= len(machines) < len(np.unique(whole.groups))
+    assert counts.tolist() == [(whole.groups == machine).sum() for machine in machines]
 
 
 def test_lessons_change_nothing_of_their_questions(questions: Questions) -> None:

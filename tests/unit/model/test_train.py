@@ -271,22 +271,34 @@ def test_the_threshold_follows_the_asked_precision() -> None:
     assert careful.parameters["precision"] == 0.95
 
 
-def test_the_threshold_follows_from_the_part_that_decides() -> None:
+def test_the_threshold_follows_from_the_questions_that_decide_and_the_model_does_not() -> None:
     part = a_part()
-    lucky = replace(part.questions, reached=part.questions.certain)
-    other = train.Part(source=part.source, questions=lucky)
+    at_80 = part.questions.of(part.questions.limit == 80.0)
+    never = replace(at_80, reached=at_80.reached & (at_80.slots == at_80.slots[at_80.reached][0]))
 
-    by_all = train.make("heat", [part, other]).card
-    by_one = train.make("heat", [replace(part, decides=True), other]).card
+    by_all = train.make("heat", [part])
+    by_some = train.make("heat", [replace(part, deciding=at_80)])
+    by_the_unlucky = train.make("heat", [replace(part, deciding=never)])
 
-    assert by_one.threshold > by_all.threshold
+    assert by_all.content == by_some.content == by_the_unlucky.content
+    assert by_all.card.threshold != by_some.card.threshold < by_the_unlucky.card.threshold
+
+
+def test_where_nothing_decides_the_threshold_follows_from_all() -> None:
+    part = a_part()
+    calm = part.questions.of(~part.questions.reached)
+
+    by_all = train.make("heat", [part]).card
+    by_nothing = train.make("heat", [replace(part, deciding=calm)]).card
+
+    assert by_all.threshold == by_nothing.threshold
 
 
 def test_a_machine_that_is_alone_in_its_file_teaches_and_is_never_asked() -> None:
     part = a_part()
     questions = part.questions.of(part.questions.groups == part.questions.groups[0])
     source = Source(name="alone", citation="a", licence="b", machines=1, rows=len(questions))
-    alone = train.Part(source=source, questions=questions, weight=3.0, decides=True)
+    alone = train.Part(source=source, questions=questions, weight=3.0, deciding=questions)
 
     made, without = train.make("heat", [part, alone]), train.make("heat", [part])
 
