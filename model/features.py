@@ -491,4 +491,4 @@ def compute(look: Look, rule: str, limit: Floats) -> Floats:
 def kind_codes(kinds: Sequence[str] | NDArray[np.str_]) -> Floats:
     """The place of each kind in KINDS; NaN for a kind that the models do not know."""
     codes = {kind: float(code) for code, kind in enumerate(KINDS)}
-    return np.array([codes.get(str(kind), np.nan) for kind in kinds], dtype=np.float64)
+    return np.fromiter((codes.get(kind, np.nan) for kind in kinds), np.float64, len(kinds))

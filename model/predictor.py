@@ -6,9 +6,12 @@ small number, and feeds rows in the order in which they arrived.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +30,7 @@ from model.registry import ModelCard, Registry, open_registry
 _ASK_FOR_SECONDS = 0.5  # of the threshold: below it no time is expected
 CAUSES = 3
 # The look-back of a row takes some 8 KB while it is scored; more rows at once are no faster.
-PART_ROWS = 2_000
+PART_ROWS = 2_500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,8 +247,10 @@ def _strange(model: FittedModel, rule: str, quantity: Floats) -> NDArray[np.bool
 
 
 def _parts(rows: int) -> list[slice]:
-    """All rows, in order, a few thousand at a time; one part where there are none."""
-    return [slice(first, first + PART_ROWS) for first in range(0, max(rows, 1), PART_ROWS)]
+    """All rows, in order, a few thousand at a time, evenly; one part where there are none."""
+    parts = max(1, math.ceil(rows / PART_ROWS))
+    edges = [rows * part // parts for part in range(parts + 1)]
+    return [slice(first, last) for first, last in pairwise(edges)]
 
 
 def _together(parts: Sequence[Scores]) -> Scores:
@@ -278,7 +283,7 @@ def _together(parts: Sequence[Scores]) -> Scores:
 def _codes(kinds: Sequence[str] | NDArray[np.str_] | NDArray[np.number]) -> Floats:
     if isinstance(kinds, np.ndarray) and np.issubdtype(kinds.dtype, np.number):
         return kinds.astype(np.float64)
-    return kind_codes([str(kind) for kind in kinds])
+    return kind_codes(cast("Sequence[str]", kinds))
 
 
 def _chances(model: FittedModel, features: Floats, asked: NDArray[np.bool_]) -> Floats:
