@@ -17,6 +17,7 @@ EACH = (
     "prediction",
     "feedback",
     "wear",
+    "large_file",
 )
 
 

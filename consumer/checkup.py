@@ -73,10 +73,12 @@ class Checkup:
         if not recent:
             return
         self._learn(slot, recent[-_NORMAL_HOURS:])
-        reference_ends_at = device.first_seen_at + REFERENCE_DAYS * DAY_MS
+        # Hours that are too old are given up; then the first weeks are those that are still there.
+        first = self._hours(device.device_id, device.first_seen_at, now)
+        reference_ends_at = first[0].measured_at + REFERENCE_DAYS * DAY_MS
         if recent[0].measured_at < reference_ends_at:  # too young to have worn
             return
-        first = self._hours(device.device_id, device.first_seen_at, reference_ends_at)
+        first = [hour for hour in first if hour.measured_at < reference_ends_at]
         wear = wear_of(_columns(first), _columns(recent))
         if wear is not None and (wear.is_worn or wear.is_well):
             self._notices.report(Matter.COOLING, wear.words() if wear.is_worn else None, device)

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
+import numpy as np
+
 from consumer.batch import Batch
 from consumer.csv_readings import Chunk
 
@@ -62,6 +64,7 @@ class Told:
     impossible: Counter[str] = field(default_factory=Counter)  # by channel
     devices: set[str] = field(default_factory=set)
     statuses: Counter[str] = field(default_factory=Counter)
+    highest_load_pct: float = math.nan
 
     def count(self, chunk: Chunk, batch: Batch) -> None:
         """Count some more rows."""
@@ -69,3 +72,5 @@ class Told:
         self.impossible += chunk.impossible
         self.devices.update(chunk.device_ids)
         self.statuses.update(map(str, batch.status))
+        highest = np.fmax.reduce(batch.channel("load_pct"), initial=self.highest_load_pct)
+        self.highest_load_pct = float(highest)

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fleetpulse.errors import DataError
-from fleetpulse.telemetry import CHANNEL, CHANNEL_NAMES
+from fleetpulse.telemetry import CHANNEL, CHANNEL_NAMES, EARLIEST_MS, LATEST_MS
 
 CHUNK_ROWS = 5_000
 _REQUIRED = ("device_id", "measured_at")
-_EARLIEST_MS = 100_000_000_000  # March 1973: a smaller number of now is seconds, not milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +76,10 @@ class CsvReadings:
     def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """All rows, in their order, so many at a time."""
         try:
-            while lines := list(islice(self._rows, rows)):
-                yield self._chunk([line for line in lines if line])
+            while lines := [(self._rows.line_num, line) for line in islice(self._rows, rows)]:
+                yield self._chunk(
+                    [(number, line) for number, line in lines if any(map(str.strip, line))]
+                )
         except (csv.Error, UnicodeDecodeError) as problem:
             raise DataError(
                 f"{self._path}, line {self._rows.line_num}: this is no CSV in UTF-8 ({problem})."
@@ -107,19 +108,22 @@ class CsvReadings:
             raise DataError(f"{self._path} names {', '.join(sorted(doubled))} twice.")
         return columns
 
-    def _chunk(self, lines: list[list[str]]) -> Chunk:
-        for line in lines:
+    def _chunk(self, numbered: list[tuple[int, list[str]]]) -> Chunk:
+        for number, line in numbered:
             if len(line) != len(self.columns):
                 raise DataError(
-                    f"{self._path}, near line {self._rows.line_num}: a row has {len(line)} cells,"
-                    f" and there are {len(self.columns)} columns."
+                    f"{self._path}, line {number}: the row has {len(line)} cells, and there are"
+                    f" {len(self.columns)} columns."
                 )
+        lines = [line for _, line in numbered]
         cells = [self._values(line) for line in lines]
         return Chunk(
             rows=lines,
             device_ids=[line[self._device] for line in lines],
             kinds=[None if self._kind is None else line[self._kind] or None for line in lines],
-            measured_at=[self._measured_at(line[self._moment]) for line in lines],
+            measured_at=[
+                self._measured_at(line[self._moment], number) for number, line in numbered
+            ],
             values=[values for values, _ in cells],
             impossible=Counter(name for _, impossible in cells for name in impossible),
         )
@@ -136,15 +140,15 @@ class CsvReadings:
             values.append(value if accepted else math.nan)
         return values, impossible
 
-    def _measured_at(self, text: str) -> int:
+    def _measured_at(self, text: str, number: int) -> int:
         try:
             at = int(float(text))
         except (ValueError, OverflowError):
             at = -1
-        if not _EARLIEST_MS <= at < 2**53:
+        if not EARLIEST_MS <= at < LATEST_MS:
             raise DataError(
-                f"{self._path}, near line {self._rows.line_num}: measured_at is {text!r}; it must"
-                " be Unix milliseconds, such as 1795342120081."
+                f"{self._path}, line {number}: measured_at is {text!r}; it must be Unix"
+                " milliseconds, such as 1795342120081."
             )
         return at
 

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 60.0
 _NAMED = 3  # features
+_A_DAY_MS = 86_400_000
 
 
 class Drifting(Protocol):
@@ -32,6 +33,7 @@ class DriftWatch:
     def __init__(self, predictor: Drifting, notices: Notices, clock: Clock) -> None:
         self._predictor, self._notices, self._clock = predictor, notices, clock
         self._newest: dict[str, Sequence[Drift]] = {}
+        self._said, self._began_at = False, clock.now_ms()
 
     def run(self, stop: threading.Event) -> None:
         """Look again and again until `stop` is set."""
@@ -53,8 +55,19 @@ class DriftWatch:
         }
         if any(drifted.values()):
             self._notices.report(Matter.DRIFT, _sentence(drifted))
-        elif all(drift.index < STEADY for drifts in self._newest.values() for drift in drifts):
+            self._said = True
+        elif self._may_end_it() and all(
+            drift.index < STEADY for drifts in self._newest.values() for drift in drifts
+        ):
             self._notices.report(Matter.DRIFT, None)
+            self._said = False
+
+    def _may_end_it(self) -> bool:
+        """Whether it is ours to end: other consumers see other devices, and may be right.
+
+        What a process said that is no more is ended by one that has run for a day.
+        """
+        return self._said or self._clock.now_ms() - self._began_at >= _A_DAY_MS
 
 
 def _sentence(drifted: Mapping[str, Sequence[Drift]]) -> str:

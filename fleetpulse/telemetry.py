@@ -59,6 +59,9 @@ CHANNEL_NAMES: tuple[str, ...] = tuple(channel.name for channel in CHANNELS)
 COLUMN: dict[str, int] = {name: column for column, name in enumerate(CHANNEL_NAMES)}
 CHANNEL: dict[str, Channel] = {channel.name: channel for channel in CHANNELS}
 
+# March 1973 and the year 2100: of now, a smaller number is seconds and a larger one microseconds.
+EARLIEST_MS, LATEST_MS = 100_000_000_000, 4_102_444_800_000
+
 KINDS: tuple[str, ...] = ("pc", "raspberry")
 
 

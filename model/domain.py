@@ -22,7 +22,7 @@ OUTSIDE_SHARE = 0.01
 DRIFTED, STEADY = 0.25, 0.1
 LEAST_ROWS = 5_000
 _ROWS_A_BATCH = 200  # are looked at: drift is slow, and rows of a batch are much alike
-_STRANGE_C = 5.0  # past the coldest or hottest reading of the training
+_STRANGE_C = 15.0  # past the coldest or hottest reading of the training
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """Why a chance is high, in words: which things weigh most, held against what is normal here.
 
 Features are put in groups that people know (load, heating, room left, …). A group's weight is its
-Shapley value: how much it moves the log-odds from those of a typical machine, averaged over every
-order in which the groups could be made known (Shapley, 1953; with one typical machine to compare
-with, "baseline Shapley": Sundararajan and Najmi, ICML 2020). Six groups have 64 combinations, so
-the values are exact: 64 predictions for each warning, and only for warnings.
+Shapley value: how much it moves the log-odds from those of a typical machine of the same kind and
+cadence, averaged over every order in which the groups could be made known (Shapley, 1953; with one
+typical machine to compare with, "baseline Shapley": Sundararajan and Najmi, ICML 2020). Six groups
+have 64 combinations, so the values are exact: 64 predictions for each warning, and only for
+warnings.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def _room(values: Values, normal: Values) -> str | None:
     room = values["headroom_c"]
     if math.isnan(room):
         return None
-    said = f"{room:.1f} °C below the limit" if room > 0 else f"{-room:.1f} °C past the limit"
+    said = _beside_the_limit(room, "°C", 1)
     usual = normal["temperature_c"]
     return said if math.isnan(usual) else f"{said}, normally at {usual:.0f} °C"
 
@@ -94,7 +95,7 @@ def _load_room(values: Values, normal: Values) -> str | None:
     room = values["load_mean_room"]
     if math.isnan(room):
         return None
-    return f"{room:.0f} % below the limit" if room > 0 else f"{-room:.0f} % past the limit"
+    return _beside_the_limit(room, "%", 0)
 
 
 def _peak(values: Values, normal: Values) -> str | None:
@@ -110,7 +111,7 @@ def _load_average(values: Values, normal: Values) -> str | None:
 GROUPS: Mapping[str, tuple[Group, ...]] = {
     "heat": (
         Group(features=("load_",), say=_load),
-        Group(features=("heating_", "above_", "below_hottest"), say=_heating),
+        Group(features=("heating_", "settling_", "above_", "below_hottest"), say=_heating),
         Group(features=("headroom_c", "projected_", "seconds_left", "temperature_c"), say=_room),
         Group(features=("power_",), say=_power),
         Group(features=("clock_", "throttled"), say=_clock),
@@ -146,7 +147,7 @@ def causes(
 def shapley_values(model: FittedModel, rule: str, features: Floats) -> Floats:
     """How much each group of features moves the log-odds of each row of [m, F]: [m, groups].
 
-    They sum up to the row's log-odds less those of a typical machine.
+    They sum up to the row's log-odds less those of a typical machine of its kind and cadence.
     """
     columns = [_columns(rule, group) for group in GROUPS[rule]]
     parts = [
@@ -203,6 +204,13 @@ def _said(
     weighty = np.argsort(-weights, kind="stable")
     said = (groups[place].say(values, normal) for place in weighty if weights[place] > 0)
     return [words for words in said if words is not None][:most]
+
+
+def _beside_the_limit(room: float, unit: str, digits: int) -> str:
+    if round(abs(room), digits) == 0:
+        return "at the limit"
+    side = "below" if room > 0 else "past"
+    return f"{abs(room):.{digits}f} {unit} {side} the limit"
 
 
 def _normally(usual: float, unit: str) -> str:

@@ -39,18 +39,30 @@ class Normals:
     def means(self, slots: Int64s, measured_at: Int64s, values: Floats) -> Floats:
         """What was normal before each row, [n, CHANNELS], NaN: not known yet; rows are added.
 
-        slots, measured_at: [n], in the order of arrival; values: [n, channels]. Rows of a period
-        that is over add nothing.
+        slots, measured_at: [n], in the order of arrival; values: [n, channels]. A late row, of a
+        period that is over, sees what the newest one before it does, and adds nothing.
         """
         self._grow_to(slots)
         periods, chosen = measured_at // PERIOD_MS, values[:, _COLUMNS]
+        newest = self._newest(slots, periods)
         found = np.empty_like(chosen)
-        for period in np.unique(periods).tolist():
-            rows = np.flatnonzero(periods == period)
+        for period in np.unique(newest).tolist():
+            rows = np.flatnonzero(newest == period)
             self._close(np.unique(slots[rows]), period)
             found[rows] = self._now(slots[rows])
-            self._add(rows[self._period[slots[rows]] == period], slots, chosen)
+            self._add(rows[periods[rows] == period], slots, chosen)
         return found
+
+    def _newest(self, slots: Int64s, periods: Int64s) -> Int64s:
+        """The newest period of each row's device so far, this row included, [n]."""
+        order = np.argsort(slots, kind="stable")
+        known = np.maximum(periods, self._period[slots])[order]
+        # One device after the other on one axis, so that a maximum never reaches into the next.
+        _, device = np.unique(slots[order], return_inverse=True)
+        span = int(known.max(initial=0)) + 1
+        newest: Int64s = np.empty_like(known)
+        newest[order] = np.maximum.accumulate(device * span + known) - device * span
+        return newest
 
     def learn(self, slot: int, period: int, means: Sequence[float], periods: float) -> None:
         """Take over what was normal for a device before this process saw it.

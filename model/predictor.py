@@ -78,6 +78,11 @@ class Scores:
         return self.models.versions
 
     @property
+    def thresholds(self) -> Mapping[str, float]:
+        """Which probability means soon to the models in use, by rule."""
+        return self.models.thresholds
+
+    @property
     def candidates(self) -> Mapping[str, Candidate]:
         """The models in their shadow, by rule."""
         return self.models.candidates

@@ -19,7 +19,14 @@ from numpy.typing import NDArray
 from fleetpulse.errors import DataError
 from fleetpulse.stores.pages import all_devices, reading_pages
 from fleetpulse.stores.protocols import Store, StoredReading
-from fleetpulse.telemetry import CHANNEL, CHANNEL_NAMES, KINDS, Reading
+from fleetpulse.telemetry import (
+    CHANNEL,
+    CHANNEL_NAMES,
+    EARLIEST_MS,
+    KINDS,
+    LATEST_MS,
+    Reading,
+)
 from model.features import kind_codes
 from model.history import Floats, Int64s
 
@@ -75,7 +82,8 @@ def from_fleet(fleet: Iterable[tuple[str, str, Sequence[Reading]]]) -> Sessions:
 def from_store(store: Store, *, since: int, most_rows: int, seed: int) -> Sessions:
     """What a store holds of its devices since then (Unix ms): a session each.
 
-    most_rows: about; beyond it only some of the devices are taken, drawn with this seed.
+    most_rows: about; beyond it only some of the devices are taken, drawn with this seed, and only
+    the first rows of the last one.
     """
     devices = list(all_devices(store))
     random.Random(seed).shuffle(devices)  # noqa: S311 - nothing secret
@@ -90,6 +98,8 @@ def from_store(store: Store, *, since: int, most_rows: int, seed: int) -> Sessio
                 _Row((device.device_id, ""), one.measured_at, _stored_numbers(one), device.kind)
                 for one in page
             ]
+            if len(rows) >= most_rows:
+                break
     return _sessions(rows)
 
 
@@ -104,14 +114,10 @@ def from_csv(path: Path, *, most_rows: int = MOST_ROWS, seed: int = 1) -> Sessio
         chosen = _drawn(_rows_by_machine(path), most_rows, seed)
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
-            kept = (row for row in rows if _machine_in(row) in chosen)
-            return _sessions([_row_of(row) for row in islice(kept, most_rows)])
+            kept = (_row_in(row, path, rows.line_num) for row in rows if _machine_in(row) in chosen)
+            return _sessions(list(islice(kept, most_rows)))
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise DataError(f"The file {path} cannot be read: {problem}.") from problem
-    except ValueError as problem:
-        raise DataError(
-            f"The file {path} holds something that is not a number: {problem}."
-        ) from problem
 
 
 def _rows_by_machine(path: Path) -> Counter[str]:
@@ -168,10 +174,28 @@ def _check_columns(path: Path, names: Sequence[str]) -> None:
         raise DataError(f"The file {path} has no channel; known are {', '.join(CHANNEL_NAMES)}.")
 
 
+def _row_in(row: dict[str, str], path: Path, line: int) -> _Row:
+    """A row of a file. Raises DataError, which says where."""
+    try:
+        return _row_of(row)
+    except (ValueError, TypeError, OverflowError) as problem:
+        raise DataError(
+            f"{path}, line {line}: a cell holds something that is not a number, or is missing"
+            f" ({problem})."
+        ) from problem
+
+
 def _row_of(row: dict[str, str]) -> _Row:
     device = _machine_in(row)
     moment = row.get("measured_at")
-    measured_at = int(moment) if moment else round(1000 * float(row["t_s"]))
+    if moment:
+        measured_at = int(float(moment))
+        if not EARLIEST_MS <= measured_at < LATEST_MS:
+            raise ValueError(f"measured_at is {moment!r}, which is no Unix milliseconds")
+    else:
+        measured_at = round(1000 * float(row["t_s"]))
+        if abs(measured_at) >= LATEST_MS:
+            raise ValueError(f"t_s is {row['t_s']!r}, which is no number of seconds")
     values = [_number(name, row.get(name)) for name in CHANNEL_NAMES]
     kind = row.get("kind") or kind_of(device)
     return _Row((device, row.get("session") or ""), measured_at, values, kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -145,18 +145,26 @@ def make(
 
 
 def _folds(parts: Sequence[Part], seed: int) -> Splits:
-    """Machines are cut into FOLDS, part by part; one that is alone teaches and is never asked."""
-    by_part = []
+    """Machines are cut into FOLDS, each into the same one in all parts.
+
+    One that is alone in its part teaches and is never asked.
+    """
+    fold_of: dict[str, int] = {}
     for part in parts:
-        groups = part.questions.groups
+        groups = part.questions.groups[~np.isin(part.questions.groups, list(fold_of))]
         folds = min(FOLDS, len(np.unique(groups)))
-        splits: list[tuple[Int64s, Int64s]] = []
         if folds > 1:
             splitter = GroupKFold(folds, shuffle=True, random_state=seed)
-            splits += splitter.split(groups, groups=groups)
-        everything, nothing = np.arange(len(groups)), np.empty(0, np.int64)
-        by_part.append(splits + [(everything, nothing)] * (FOLDS - len(splits)))
-    return [list(splits) for splits in zip(*by_part, strict=True)]
+            for fold, (_, outside) in enumerate(splitter.split(groups, groups=groups)):
+                fold_of |= dict.fromkeys(np.unique(groups[outside]).tolist(), fold)
+    found = [
+        np.array([fold_of.get(group, -1) for group in part.questions.groups.tolist()])
+        for part in parts
+    ]
+    return [
+        [(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)) for folds in found]
+        for fold in range(FOLDS)
+    ]
 
 
 def _fold_of(parts: Sequence[Part], splits: Splits) -> list[Int64s]:
@@ -272,8 +280,21 @@ def _threshold(
             if part.deciding.reached[rows].any():
                 asked = part.deciding.of(rows)
                 return evaluate.threshold_of_warnings(asked, chance[rows], precision)
-    known, reached, weights = _known(parts, chances)
+    known, reached, weights = _known(
+        [_judged(part) for part in parts],
+        [
+            chance if part.judged is None else chance[part.judged]
+            for part, chance in zip(parts, chances, strict=True)
+        ],
+    )
     return evaluate.threshold_for(reached, known, precision, weights)
+
+
+def _judged(part: Part) -> Part:
+    """The questions that figures are of."""
+    if part.judged is None:
+        return part
+    return replace(part, questions=part.questions.of(part.judged), judged=None)
 
 
 def _known(
@@ -340,8 +361,10 @@ def _with_card(
 
 
 def save(made: Made, folder: Path) -> None:
-    """Put a model and its card into a folder."""
+    """Put a model and its card into a folder; each file is there whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / made.card.file).write_bytes(made.content)
     card = msgspec.json.format(msgspec.json.encode(made.card), indent=2)
-    (folder / f"{made.card.name}.json").write_bytes(card + b"\n")
+    for name, content in ((made.card.file, made.content), (f"{made.card.name}.json", card + b"\n")):
+        partial = folder / f".{name}.partial"
+        partial.write_bytes(content)
+        partial.replace(folder / name)

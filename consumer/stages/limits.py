@@ -142,12 +142,17 @@ class Limits:
             begun = next_state(watch.state.level, watch.timers, rule, sight, threshold)
             if begun is not None:
                 self._begin(batch, row, watch, rule, begun, sight, outcome, here)
+        # The alert stays as it is, but of a reading without the rule's value nothing is known.
         level = _LEVEL[watch.state.level]
-        if not np.isnan(sight.value) and holds(watch.timers, rule, sight.at):
+        if np.isnan(sight.value):
+            level = min(level, _UNKNOWN)
+        elif holds(watch.timers, rule, sight.at):
             level = _STRESSED
-        outcome.status[row] = max(outcome.status[row], level)
-        if watch.state.level is not Status.OK:
+        if watch.state.level is not Status.OK and (
+            level > outcome.status[row] or row not in outcome.causes
+        ):
             outcome.causes[row] = watch.causes
+        outcome.status[row] = max(outcome.status[row], level)
         self._busy[slot, column] = not watch.quiet
 
     def _begin(

@@ -52,18 +52,20 @@ class _Watched:
     """One model's warnings about one rule, by slot."""
 
     warned_at: NDArray[np.int64] = field(default_factory=lambda: np.full(0, _NEVER_MS))
-    is_over: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    # Where it was when it was last measured: one that is hot at first was not foreseen by anybody.
+    is_over: NDArray[np.bool_] = field(default_factory=lambda: np.ones(0, dtype=np.bool_))
 
     def outcomes(
         self,
         slots: NDArray[np.int64],
         at: NDArray[np.int64],
         warns: NDArray[np.bool_],
-        over: NDArray[np.bool_],
+        room: NDArray[np.float64],
     ) -> Mapping[Outcome, int]:
-        """What ended with these readings, [n], one of a device."""
+        """What ended with these readings, [n], one of a device. room: to the limit, or NaN."""
         self._grow(int(slots.max(initial=-1)) + 1)
         warned_at, was_over = self.warned_at[slots], self.is_over[slots]
+        over = np.where(np.isnan(room), was_over, room <= 0)
         stands = warned_at != _NEVER_MS
         in_time = stands & (at - warned_at <= _HORIZON_MS)
         crossed = over & ~was_over
@@ -80,14 +82,14 @@ class _Watched:
     def forget(self, slots: NDArray[np.int64]) -> None:
         """These devices begin anew."""
         known = slots[slots < len(self.warned_at)]
-        self.warned_at[known], self.is_over[known] = _NEVER_MS, False
+        self.warned_at[known], self.is_over[known] = _NEVER_MS, True
 
     def _grow(self, slots: int) -> None:
         missing = slots - len(self.warned_at)
         if missing > 0:
             room = max(missing, len(self.warned_at), 64)
             self.warned_at = np.append(self.warned_at, np.full(room, _NEVER_MS))
-            self.is_over = np.append(self.is_over, np.zeros(room, dtype=np.bool_))
+            self.is_over = np.append(self.is_over, np.ones(room, dtype=np.bool_))
 
 
 class Shadow:
@@ -126,13 +128,15 @@ class Shadow:
     ) -> None:
         column, slots = RULE_NAMES.index(name), batch.slots[rows]
         with np.errstate(invalid="ignore"):
-            over = quantity(batch, _WATCHES[name])[rows] >= self._rules.limit[slots, column]
+            room = self._rules.limit[slots, column] - quantity(batch, _WATCHES[name])[rows]
+            # Each by its own threshold, whatever an owner has chosen for a device.
             if role == CANDIDATE:
                 threshold = batch.scores.candidates[name].threshold
                 warns = batch.scores.candidate_probability[name][rows] >= threshold
             else:
-                warns = batch.rule_probability[name][rows] >= self._rules.threshold[slots, column]
-        found = watched.outcomes(slots, batch.measured_at[rows], warns, over)
+                threshold = batch.scores.thresholds[name]
+                warns = batch.rule_probability[name][rows] >= threshold
+        found = watched.outcomes(slots, batch.measured_at[rows], warns, room)
         for outcome, count in found.items():
             if count:
                 labels = {"rule": name, "version": version, "role": role, "outcome": outcome}

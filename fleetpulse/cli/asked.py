@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from consumer.csv_readings import CsvReadings
 from fleetpulse.alerts import rule_named
-from fleetpulse.errors import SettingsError
+from fleetpulse.errors import DataError, SettingsError
 from fleetpulse.telemetry import KINDS
 
 # What --limit may name: the channel of a rule that is predicted.
@@ -65,7 +65,12 @@ def _limit(text: str) -> tuple[str, float]:
 
 @contextmanager
 def opened(path: Path, what: str) -> Iterator[tuple[CsvReadings, Callable[[], None]]]:
-    """The readings of a file, and what moves the bar on a terminal."""
+    """The readings of a file, and what moves the bar on a terminal. Raises DataError."""
+    if not path.is_file():
+        what_it_is = (
+            "is no file, and it may have to be read twice" if path.exists() else "is not there"
+        )
+        raise DataError(f"{path} {what_it_is}: name another --input.")
     console = Console(stderr=True)
     with (
         path.open("rb") as file,

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from fleetpulse.alerts import PREDICTED_RULES
 from fleetpulse.cli.tables import table
 from fleetpulse.errors import ModelError, SettingsError
 from fleetpulse.settings import ModelSettings, load
@@ -21,6 +22,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         settings = load(ModelSettings, models=options.models)
+        if settings.models is None and options.act is not list_models:
+            raise SettingsError(
+                "the models that are shipped stay as they are: name a registry, such as --models"
+                " dir:models, or set FLEETPULSE_MODELS."
+            )
         with closing(
             open_registry(settings.models, aws=settings.aws, key=settings.model_key)
         ) as registry:
@@ -55,6 +61,15 @@ def publish(registry: ModelRegistry, options: argparse.Namespace) -> None:
 def promote(registry: ModelRegistry, options: argparse.Namespace) -> None:
     """Have consumers use these versions."""
     versions = dict(options.versions)
+    before = registry.promotion()
+    in_use = before.models if before.number else {}  # number 0: only what lies in the folder
+    missing = [rule for rule in PREDICTED_RULES if rule not in {**in_use, **versions}]
+    published = {(card.name, card.version) for card in registry.cards()}
+    if missing and published.issuperset(versions.items()):
+        raise ModelError(
+            f"Consumers need a model of every rule, and nothing is promoted for"
+            f" {' and '.join(missing)} in {registry.place}: promote one in the same command."
+        )
     _tell(registry.promote(versions), versions)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from model.predictor import load_predictor
 from model.registry import open_registry
 
 MOST_UNSORTED_ROWS = 400_000  # they must all be in memory at once
+ENOUGH_ROWS = 100  # to say that something is strange about all of them
 
 
 class _Unsorted(Exception):
@@ -31,6 +33,7 @@ class _Unsorted(Exception):
 def main(argv: Sequence[str] | None = None) -> int:
     """Score the file; the exit code."""
     options = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         settings = load(ModelSettings)
         limits = limits_in(options.limit)
@@ -125,12 +128,22 @@ def _sorted(path: Path, output: TextIO, scoring: Scoring) -> Told:
 
 @contextmanager
 def _written(path: Path) -> Iterator[TextIO]:
-    """A file that is there once it is whole, and not at all if it could not be finished."""
+    """A file that is there once it is whole, and not at all if it could not be finished.
+
+    Raises DataError.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path} is no file that can be replaced: name another --output.")
+    if not path.parent.is_dir():
+        raise DataError(f"There is no folder {path.parent}: make it, or name another --output.")
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("w+", encoding="utf-8", newline="") as file:
             yield file
         partial.replace(path)
+    except OSError as problem:
+        raise DataError(f"{path} cannot be written: {problem.strerror}.") from problem
     finally:
         partial.unlink(missing_ok=True)
 
@@ -147,6 +160,8 @@ def _summary(told: Told, options: argparse.Namespace) -> str:
             f"{name}: {cells:,} cells hold no possible value and count as missing; it is in"
             f" {channel.unit}, from {channel.low:g} to {channel.high:g}.\n"
         )
+    if told.rows >= ENOUGH_ROWS and told.highest_load_pct <= 1:
+        said += "load_pct is never above 1: it is meant in percent, from 0 to 100.\n"
     return said
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -42,18 +44,27 @@ SIMULATION_WEIGHT = {"heat": 0.5, "overload": 2.0}
 _ENOUGH_MACHINES = 20  # recordings of fewer count less: their ways are nobody else's
 _STEPS = 7 * len(FEATURES) + 1
 
-# Files that are recognised by their folder, so that a card can cite them.
+# Files that are recognised by folder and name, so that a card can cite them.
 _KNOWN = {
-    "sbc_bench": (
+    "sbc_bench/sessions.csv": (
+        "sbc_bench",
         "Thomas Kaiser, sbc-bench, https://github.com/ThomasKaiser/sbc-bench, results/",
         "BSD-3-Clause",
     ),
-    "nab": (
+    "nab/*cpu_utilization_*.csv": (
+        "nab",
         "Numenta Anomaly Benchmark, https://github.com/numenta/NAB, data/; its CPU loads, fast"
         " forward",
         "MIT",
     ),
+    "training_data/recorded-pc.csv": (
+        "recorded-pc",
+        "fleetpulse, a PC under the work of python -m scripts.record_load",
+        "Apache-2.0",
+    ),
 }
+
+_OF_SEVERAL = ("loads", "several series of loads", "not stated")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,12 +72,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     devices = QUICK_DEVICES if options.quick else options.devices
     try:
+        _probe(options.output)
         with _progress() as progress, threadpool_limits(THREADS):
             progress("read and simulate")
             sessions = [(path, from_csv(path, seed=options.seed)) for path in options.data]
             fleet, lessons = (None, []) if options.store is None else _history(options)
             loads = _under(options.loads, options.seed) if options.loads else None
             simulated = from_fleet(training_fleet(options.seed, devices, SECONDS))
+            models: dict[str, Made] = {}
             for rule in FEATURES:
                 parts = [_recorded(rule, path, found) for path, found in sessions]
                 if fleet is not None:
@@ -75,13 +88,15 @@ def main(argv: Sequence[str] | None = None) -> int:
                     parts.append(_loaded(rule, loads, options))
                 parts.append(_simulated(rule, simulated, devices, options.seed))
                 kept = [part for part in parts if _teaches(rule, part)]
-                made = make(
+                models[rule] = make(
                     rule,
                     kept,
                     seed=options.seed,
                     precision=precision_wanted(lessons, rule, options.precision),
                     progress=progress,
                 )
+            # Only now: nobody means new models of some rules beside old ones of others.
+            for made in models.values():
                 save(made, options.output)
                 _tell(made.card)
                 _report(made, options.output)
@@ -90,6 +105,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"fleetpulse train: {problem}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
+
+
+def _probe(folder: Path) -> None:
+    """Raise DataError if models cannot be put there: better now than in some minutes."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise DataError(f"The folder {folder} cannot hold models: name another --output.")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -143,7 +165,9 @@ def _parser() -> argparse.ArgumentParser:
         default=PRECISION,
         help="how many of the warnings are to be right, 0.5 to 0.99 (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same models")
+    parser.add_argument(
+        "--seed", type=_at_least(0), default=1, help="the same seed gives the same models"
+    )
     parser.add_argument(
         "--quick", action="store_true", help=f"{QUICK_DEVICES} simulated machines: to try it out"
     )
@@ -166,9 +190,7 @@ def _share(text: str) -> float:
 
 
 def _recorded(rule: str, path: Path, sessions: Sessions) -> Part:
-    known = path.resolve().parent.name
-    citation, licence = _KNOWN.get(known, (str(path), "not stated"))
-    name = known if known in _KNOWN else path.stem
+    name, citation, licence = _cited(path)
     limits = _TAUGHT_LIMITS.get(rule, LIMITS[rule])
     part = _part(
         name, citation, licence, sessions, ask(sessions, rule, limits, _TAUGHT_WITHIN[rule])
@@ -183,6 +205,14 @@ def _recorded(rule: str, path: Path, sessions: Sessions) -> Part:
     )
 
 
+def _cited(path: Path) -> tuple[str, str, str]:
+    """A file's name in cards, what it is, and its licence."""
+    for pattern, known in _KNOWN.items():
+        if fnmatch("/".join(path.resolve().parts[-2:]), pattern):
+            return known
+    return path.stem, str(path), "not stated"
+
+
 def _under(paths: Sequence[Path], seed: int) -> Sessions:
     """Simulated machines that do what was recorded elsewhere. Raises DataError."""
     loads = {path.stem: loads_in(path) for path in paths}
@@ -190,10 +220,10 @@ def _under(paths: Sequence[Path], seed: int) -> Sessions:
 
 
 def _loaded(rule: str, sessions: Sessions, options: argparse.Namespace) -> Part:
-    known = options.loads[0].resolve().parent.name
-    citation, licence = _KNOWN.get(known, (", ".join(map(str, options.loads)), "not stated"))
+    cited = {_cited(path) for path in options.loads}
+    name, citation, licence = cited.pop() if len(cited) == 1 else _OF_SEVERAL
     questions = thinned(ask(sessions, rule), options.seed)
-    return _part(known if known in _KNOWN else "loads", citation, licence, sessions, questions)
+    return _part(name, citation, licence, sessions, questions)
 
 
 def _history(options: argparse.Namespace) -> tuple[Sessions, Sequence[Lesson]]:

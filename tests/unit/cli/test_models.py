@@ -44,16 +44,43 @@ def test_what_is_published_is_listed_and_used_once_it_is_promoted(
     assert main(["publish", str(made(tmp_path / "made", "1"))]) == 0
     assert in_use(place) == {}
 
-    assert main(["promote", "heat=1"]) == 0
-    assert in_use(place) == {"heat": "1"}
+    assert main(["promote", "heat=1", "overload=1"]) == 0
+    assert in_use(place) == {"heat": "1", "overload": "1"}
+
+    main(["publish", str(made(tmp_path / "newer", "2"))])
+    assert main(["promote", "heat=2"]) == 0
+    assert in_use(place) == {"heat": "2", "overload": "1"}
 
     capsys.readouterr()
     assert main(["list"]) == 0
-    head, heat, overload = capsys.readouterr().out.splitlines()
+    head, *rows = capsys.readouterr().out.splitlines()
     assert head.split() == ["RULE", "VERSION", "MADE", "SIZE", "THRESHOLD", "SOURCES"]
-    assert heat.startswith("heat")
-    assert heat.endswith("in use")
-    assert not overload.endswith("in use")
+    used = [row.split()[:2] for row in rows if row.endswith("in use")]
+    assert used == [["heat", "2"], ["overload", "1"]]
+
+
+def test_a_promotion_that_would_leave_a_rule_without_a_model_is_refused(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["publish", str(made(tmp_path / "made", "1"))])
+
+    assert main(["promote", "heat=1"]) == 1
+
+    assert "nothing is promoted for overload" in capsys.readouterr().err
+    assert in_use(place) == {}
+
+
+@pytest.mark.parametrize(
+    "words", [["publish", "made"], ["promote", "heat=1"], ["rollback"], ["shadow", "heat=1"]]
+)
+def test_the_shipped_models_stay_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    monkeypatch.delenv("FLEETPULSE_MODELS", raising=False)
+
+    assert main(words) == 2
+
+    assert "the models that are shipped stay as they are" in capsys.readouterr().err
 
 
 def test_rolling_back_and_forth(place: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -158,6 +159,11 @@ def test_a_file_without_rows_gives_one_without_rows(
         (b"device_id,measured_at,temp\n", "has no channel, only device_id, measured_at, temp"),
         (b"device_id,measured_at,load_pct,load_pct\n", "names load_pct twice"),
         (b"device_id,measured_at,load_pct\na,1795342120,5\n", "must be Unix milliseconds"),
+        (b"device_id,measured_at,load_pct\na,1795342120000000,5\n", "must be Unix milliseconds"),
+        (
+            b"device_id,measured_at,load_pct\na,1795342120000,5\n\na,1,5\na,1795342120001,5\n",
+            "line 4: measured_at",
+        ),
         (b"device_id,measured_at,load_pct\na,soon,5\n", "measured_at is 'soon'"),
         (b"device_id,measured_at,load_pct\na,1795342120000\n", "2 cells, and there are 3"),
         (b"device_id,measured_at,load_pct\n\xff\xfe,1,2\n", "no CSV in UTF-8"),
@@ -170,6 +176,42 @@ def test_a_file_that_cannot_be_scored_is_refused_in_a_sentence(
     path.write_bytes(content)
 
     assert sentence in refused(path, capsys)
+
+
+def test_lines_of_nothing_but_spaces_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("device_id,measured_at,load_pct\na,1795342120000,5\n   \n,,\n")
+
+    assert [row["device_id"] for row in scored(path)] == ["a"]
+
+
+def test_a_load_that_is_a_share_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "".join(f"a,{1_795_342_120_000 + 5_000 * row},0.5\n" for row in range(120))
+    path = tmp_path / "in.csv"
+    path.write_text(f"device_id,measured_at,load_pct\n{rows}")
+
+    scored(path)
+
+    assert "it is meant in percent" in capsys.readouterr().err
+
+
+def test_what_is_no_file_is_neither_read_nor_replaced(
+    fleet: Sequence[Reading], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, pipe = written(tmp_path / "in.csv", [cells(fleet[0])]), tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    for source, target, sentence in (
+        (path, pipe, "no file that can be replaced"),
+        (path, tmp_path, "no file that can be replaced"),
+        (path, tmp_path / "nowhere" / "out.csv", "There is no folder"),
+        (pipe, tmp_path / "out.csv", "is no file, and it may have to be read twice"),
+        (tmp_path / "nothing.csv", tmp_path / "out.csv", "is not there"),
+    ):
+        assert score.main(["--input", str(source), "--output", str(target)]) == 1
+        assert sentence in capsys.readouterr().err
+    assert pipe.is_fifo()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["in.csv", "pipe"]
 
 
 @pytest.mark.parametrize(

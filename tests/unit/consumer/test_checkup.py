@@ -105,6 +105,16 @@ def test_a_cleaned_fan_ends_it(bench: Bench) -> None:
     assert states == [State.STRESSED, State.RECOVERED]
 
 
+def test_the_first_weeks_are_those_that_the_store_still_has(bench: Bench) -> None:
+    bench.has("pc-1", 200, Clogging(from_day=110, until_day=130, health=0.2))
+    bench.store.prune(Resolution.HOUR, BEGINS + 60 * DAY_MS)
+
+    bench.look()
+
+    (alert,) = bench.store.alerts.page()
+    assert alert.rule == "cooling"
+
+
 def test_a_young_device_is_not_judged_but_its_normal_is_learned(bench: Bench) -> None:
     bench.has("pc-1", 3)
 

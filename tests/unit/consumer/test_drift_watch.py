@@ -60,6 +60,20 @@ def test_it_ends_when_the_fleet_is_back_or_the_model_is_new() -> None:
     assert states(store) == [State.STRESSED, State.RECOVERED]
 
 
+def test_a_consumer_whose_own_devices_are_well_does_not_end_what_another_says() -> None:
+    store, clock = MemoryStore(), ManualClock()
+    far, well = Counted([{"heat": [drift(0.4)]}] * 2), Counted([{"heat": [drift(0.01)]}] * 3)
+    other, mine = (DriftWatch(each, Notices(store, clock), clock) for each in (far, well))
+
+    other.look()
+    mine.look()
+    assert states(store) == [State.STRESSED]
+
+    clock.advance(86_400)  # long after: whoever said it may be no more
+    mine.look()
+    assert states(store) == [State.STRESSED, State.RECOVERED]
+
+
 def test_between_drifted_and_steady_nothing_changes() -> None:
     between = next(share / 1000 for share in range(1000) if stability_index(share / 1000) > 0.15)
     assert stability_index(between) < DRIFTED

@@ -240,6 +240,17 @@ def test_a_clock_that_was_set_back_starts_the_hold_time_anew() -> None:
     assert story(*before, *after) == [("memory", State.STRESSED, 60)]
 
 
+def test_of_a_hot_machine_that_lost_its_sensor_nothing_is_known_and_the_alert_stays() -> None:
+    store = MemoryStore()
+    readings = [hot(0, 85, 10), hot(5, 85, 10), a_reading(10, load_pct=10), hot(15, 85, 10)]
+
+    consume(Log([wire.encode(reading) for reading in readings]), store, batch_rows=4)
+
+    *_, lost, back = sorted(store.readings.page("pi-1"), key=lambda row: row.measured_at)
+    assert (lost.status, back.status) == (Status.UNKNOWN, Status.STRESSED)
+    assert [stored.event.state for stored in store.alerts.stored_since(0)] == [State.STRESSED]
+
+
 def test_whether_a_sensor_is_missing_does_not_depend_on_how_rows_are_cut() -> None:
     readings = [a_reading(0, load_pct=10), hot(5, 50, 10)]
     at_once, one_by_one = MemoryStore(), MemoryStore()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,6 +47,7 @@ class Scores:
         default_factory=lambda: {"heat": SimpleNamespace(version="new", threshold=0.5)}
     )
     versions: Mapping[str, str] = field(default_factory=lambda: {"heat": "old"})
+    thresholds: Mapping[str, float] = field(default_factory=lambda: {"heat": 0.5})
 
 
 class Bench:
@@ -102,6 +104,26 @@ def test_a_warning_that_nothing_follows_is_false_once(bench: Bench) -> None:
     assert bench.of(IN_USE) == {}
 
 
+def test_who_is_hot_when_first_seen_was_not_missed_by_anybody(bench: Bench) -> None:
+    bench.see((0, 81, 1.0, 1.0), (5, 82, 1.0, 1.0))
+
+    assert not bench.counted.counts
+
+
+def test_a_reading_without_a_temperature_is_no_way_back_below_the_limit(bench: Bench) -> None:
+    bench.see((0, 70, 0.1, 0.1), (5, 81, 1.0, 1.0), (10, np.nan, 0.1, 0.1), (15, 81, 1.0, 1.0))
+
+    assert bench.of(IN_USE) == {"missed": 1}
+
+
+def test_each_model_is_judged_by_its_own_threshold_whatever_an_owner_chose(bench: Bench) -> None:
+    bench.rules.threshold[:] = 0.9
+
+    bench.see((0, 70, 0.6, 0.6), (10, 81, 1.0, 1.0))
+
+    assert bench.of(IN_USE) == bench.of(CANDIDATE) == {"true": 1}
+
+
 def test_who_goes_on_warning_is_judged_again(bench: Bench) -> None:
     bench.see((0, 70, 0.1, 0.8), (125, 70, 0.1, 0.8), (180, 81, 0.1, 0.8))
 
@@ -109,14 +131,14 @@ def test_who_goes_on_warning_is_judged_again(bench: Bench) -> None:
 
 
 def test_a_limit_is_crossed_once_however_long_it_is_past(bench: Bench) -> None:
-    bench.see((0, 81, 1, 1), (5, 82, 1, 1), (10, 79, 0.1, 0.1), (15, 81, 1, 1))
+    bench.see((0, 79, 0.1, 0.1), (5, 81, 1, 1), (10, 82, 1, 1), (15, 79, 0.1, 0.1), (20, 81, 1, 1))
 
     assert bench.of(CANDIDATE) == {"missed": 2}
 
 
 def test_each_device_is_judged_by_itself(bench: Bench) -> None:
     bench.see((0, 70, 0.1, 0.8), device="pi-1")
-    bench.see((10, 81, 0.1, 0.8), device="pi-2")
+    bench.see((5, 70, 0.1, 0.1), (10, 81, 0.1, 0.8), device="pi-2")
 
     assert bench.of(CANDIDATE) == {"missed": 1}
 
@@ -174,8 +196,6 @@ def test_it_does_not_matter_how_readings_are_cut_into_batches(
         parts.see(*told[first : first + size])
 
     assert whole.counted.counts == parts.counted.counts
-    crossings = sum(
-        now[1] > 80 and (number == 0 or told[number - 1][1] < 80) for number, now in enumerate(told)
-    )
+    crossings = sum(before[1] < 80 < now[1] for before, now in pairwise(told))
     found = whole.of(CANDIDATE)
     assert found.get("true", 0) + found.get("missed", 0) == crossings

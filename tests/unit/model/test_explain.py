@@ -74,8 +74,9 @@ def test_the_weights_make_up_the_whole_difference_from_a_typical_machine(
     ungrouped = set(range(asked.shape[1])) - {
         column for group in GROUPS[rule] for column in _columns(rule, group)
     }
+    assert {NAMES[rule][column] for column in ungrouped} == {"kind", "cadence_s", "span_s"}
     typical = np.repeat(model.typical[None], len(asked), axis=0)
-    typical[:, list(ungrouped)] = asked[:, list(ungrouped)]
+    typical[:, list(ungrouped)] = asked[:, list(ungrouped)]  # of the same kind and cadence
 
     difference = model.chance.decision_function(asked) - model.chance.decision_function(typical)
 

@@ -99,7 +99,8 @@ def the_means_in_batches(
 @given(st.data())
 def test_it_does_not_matter_how_rows_are_cut_into_batches(data: st.DataObject) -> None:
     count = data.draw(st.integers(1, 60))
-    steps = data.draw(st.lists(st.integers(1, 400_000), min_size=count, max_size=count))
+    # Now and then a row comes late.
+    steps = data.draw(st.lists(st.integers(-500_000, 900_000), min_size=count, max_size=count))
     slots = np.array(data.draw(st.lists(st.integers(0, 3), min_size=count, max_size=count)))
     at = NOON_MS + np.cumsum(steps)
     values = rows(count, load_pct=np.linspace(0, 100, count))

@@ -220,6 +220,48 @@ def test_recorded_loads_teach_overload(
 
 
 @pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ("a,s", "line 3: a cell holds something that is not a number, or is missing"),
+        ("a,s,inf,1,2", "line 3: a cell holds something that is not a number"),
+        ("a,s,1e15,1,2", "no number of seconds"),
+        ("a,s,10,1,warm", "line 3: a cell holds something that is not a number"),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_named_with_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], row: str, complaint: str
+) -> None:
+    data = tmp_path / "data.csv"
+    data.write_text(f"{HEADER}a,s,0,1,40\n{row}\n")
+
+    assert command.main(["--quick", "--data", str(data), "--output", str(tmp_path / "m")]) == 1
+
+    assert complaint in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
+
+
+def test_seconds_in_place_of_milliseconds_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data.csv"
+    data.write_text("device_id,measured_at,temperature_c\na,1795342120,40\n")
+
+    assert command.main(["--quick", "--data", str(data), "--output", str(tmp_path / "m")]) == 1
+
+    assert "which is no Unix milliseconds" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+
+    assert command.main(["--quick", "--output", str(tmp_path / "file" / "models")]) == 1
+
+    assert "cannot hold models" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("a,b\n1,2\n", "needs a column value"),
@@ -297,6 +339,7 @@ def test_where_nothing_decides_the_threshold_follows_from_all() -> None:
 def test_a_machine_that_is_alone_in_its_file_teaches_and_is_never_asked() -> None:
     part = a_part()
     questions = part.questions.of(part.questions.groups == part.questions.groups[0])
+    questions = replace(questions, groups=np.full(len(questions), "nobody else"))
     source = Source(name="alone", citation="a", licence="b", machines=1, rows=len(questions))
     alone = train.Part(source=source, questions=questions, weight=3.0, deciding=questions)
 
@@ -305,6 +348,19 @@ def test_a_machine_that_is_alone_in_its_file_teaches_and_is_never_asked() -> Non
     assert made.content != without.content
     assert [evidence.source.name for evidence in made.evidence] == ["simulation"]
     assert {source.name for source in made.card.sources} == {"simulation", "alone"}
+
+
+def test_a_machine_that_is_in_two_parts_is_on_one_side_of_each_split() -> None:
+    part = a_part()
+    half = part.questions.of(part.questions.slots % 2 == 0)
+    other = replace(part, questions=half)
+
+    splits = train._folds([part, other], seed=0)
+
+    for (taught, _), (_, asked) in splits:
+        machines = set(part.questions.groups[taught].tolist())
+        assert machines.isdisjoint(half.groups[asked].tolist())
+    assert sorted(np.concatenate([asked for _, (_, asked) in splits])) == list(range(len(half)))
 
 
 def test_of_a_file_that_is_too_long_some_machines_are_taken(tmp_path: Path) -> None:
