@@ -119,9 +119,9 @@ def test_a_lower_limit_makes_the_same_machine_likelier_to_reach_it(
 
 
 def test_the_causes_of_a_warning_are_words_with_numbers(predictor: FleetPredictor) -> None:
-    seconds, values = heating(20)
+    seconds, values = heating(22)
     scores = score(predictor, seconds, values)
-    row = int(np.argmax(scores.probability["heat"] >= predictor.thresholds["heat"]))
+    row = int(np.flatnonzero(scores.probability["heat"] >= predictor.thresholds["heat"])[0])
 
     (causes,) = predictor.causes(scores, "heat", [row])
 
