@@ -49,7 +49,7 @@ class Curve:
 def chart_of(store: Store, event: AlertEvent) -> bytes | None:
     """The minutes before the event as PNG; None when there is nothing to draw."""
     rule = rule_called(event.rule, event.kind)
-    channel = None if rule is None else CHANNEL.get(_DERIVED.get(rule.watches, rule.watches))
+    channel = None if rule is None else channel_of(rule)
     if rule is None or channel is None:
         return None
     readings = store.readings.page(
@@ -61,6 +61,11 @@ def chart_of(store: Store, event: AlertEvent) -> bytes | None:
     )
     curve = curve_of(event, rule, channel, readings[::-1])
     return None if len(curve.values) < 2 else drawn(curve)
+
+
+def channel_of(rule: Rule) -> Channel | None:
+    """What is drawn for a rule: what it watches, or what that is derived from."""
+    return CHANNEL.get(_DERIVED.get(rule.watches, rule.watches))
 
 
 def curve_of(

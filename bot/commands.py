@@ -17,7 +17,8 @@ from itertools import islice
 import msgspec
 
 from bot import notices
-from bot.messages import PHRASES, Post, status_buttons
+from bot.history_charts import SPANS, chart_of_device
+from bot.messages import PHRASES, Button, Post, fitting, status_buttons
 from bot.words import about, ago, number_of, past_limit, percent, quantity, rule_called
 from fleetpulse.alerts import (
     STATUS_ORDER,
@@ -32,7 +33,7 @@ from fleetpulse.notices import OURSELVES
 from fleetpulse.presence import is_ahead, is_fresh, status_now
 from fleetpulse.stores.pages import all_alerts, all_devices
 from fleetpulse.stores.protocols import Alert, Device, Opinion, Store, StoredReading, Verdict
-from fleetpulse.telemetry import CHANNEL, Unit
+from fleetpulse.telemetry import CHANNEL, CHANNELS, Channel, Unit
 from fleetpulse.track_record import SPANS_DAYS, Record, models_of, past
 
 RECENT_MS = 24 * 3_600_000  # alerts that are over are listed for so long
@@ -166,6 +167,30 @@ def status(asked: Asked) -> Post:
     return Post("\n".join(lines))
 
 
+def chart(asked: Asked) -> Post:
+    """A picture of a device's last hour, day or week."""
+    if not 1 <= len(asked.words) <= 3:
+        raise WrongWords
+    device = _device(asked.store, asked.words[0])
+    more = [word.lower() for word in asked.words[1:]]
+    spans = [word for word in more if word in SPANS]
+    names = [word for word in more if word not in SPANS]
+    if len(spans) > 1 or len(names) > 1:
+        raise WrongWords
+    span = SPANS[spans[0] if spans else "1h"]
+    channel = _channel(names[0]) if names else _telling_channel(asked.store, device)
+    picture = chart_of_device(asked.store, device, channel, span, asked.now_ms)
+    name = escape(device.device_id)
+    others = fitting(
+        Button(each, f"/chart {device.device_id} {channel.name} {each}")
+        for each in SPANS
+        if each != span.name
+    )
+    if picture is None:
+        return Post(f"<b>{name}</b> has not measured {channel.label} in {span.words}.", others)
+    return Post(f"<b>{name}</b>: {channel.label} of {span.words}.", others, picture)
+
+
 def alerts(asked: Asked) -> Post:
     """What is going on, and what has been over for less than a day."""
     if asked.words:
@@ -241,6 +266,12 @@ COMMANDS: tuple[Command, ...] = (
         help="newest readings of a device, and what is expected",
         reply=status,
     ),
+    Command(
+        name="chart",
+        parameters="<device> [channel] [1h|24h|7d]",
+        help="a picture of what was measured, and of the risk",
+        reply=chart,
+    ),
     Command(name="alerts", help="what is going on, and what is over", reply=alerts),
     Command(
         name="limit",
@@ -306,6 +337,22 @@ def _unknown_device(store: Store, name: str) -> Post:
     if not near:
         return Post(f"{said} /devices lists them.")
     return Post(f"{said} Do you mean {escape(' or '.join(near))}?", status_buttons(near))
+
+
+def _channel(name: str) -> Channel:
+    """The channel by its name, or by its label. Raises InvalidRule."""
+    for channel in CHANNELS:
+        if name in (channel.name, channel.name.partition("_")[0], channel.label):
+            return channel
+    known = ", ".join(channel.name for channel in CHANNELS)
+    raise InvalidRule(f"I know no channel called {name[:32]!r}; there are {known}.")
+
+
+def _telling_channel(store: Store, device: Device) -> Channel:
+    """What says most of a device: its temperature, or its load where it measures none."""
+    newest = store.readings.latest(device.device_id)
+    has_no_temperature = newest is not None and newest.temperature_c is None
+    return CHANNEL["load_pct" if has_no_temperature else "temperature_c"]
 
 
 def _urgency(

@@ -57,11 +57,12 @@ def alert_buttons(event: AlertEvent) -> tuple[Button, ...]:
     if not has_chart(event):
         return ()
     status = Button("Status now", f"/status {event.device_id}")
+    chart = Button("Chart", f"/chart {event.device_id}")
     if event.state is not State.SOON:
-        return fitting([status])
+        return fitting([status, chart])
     alert_id = alert_id_of(event)
     right = Button("Right", f"/right {alert_id}")
-    return fitting([right, Button("False alarm", f"/false {alert_id}"), status])
+    return fitting([right, Button("False alarm", f"/false {alert_id}"), status, chart])
 
 
 def has_chart(event: AlertEvent) -> bool:

@@ -111,13 +111,14 @@ def test_a_warning_has_buttons_for_the_status_and_for_the_owner_s_verdict() -> N
         ("Right", "/right pi-1:heat:3"),
         ("False alarm", "/false pi-1:heat:3"),
         ("Status now", "/status pi-1"),
+        ("Chart", "/chart pi-1"),
     ]
 
 
 def test_only_a_warning_can_be_judged() -> None:
-    (button,) = alert_post(an_event(State.STRESSED), None, NOON).buttons
+    buttons = alert_post(an_event(State.STRESSED), None, NOON).buttons
 
-    assert button.label == "Status now"
+    assert [button.label for button in buttons] == ["Status now", "Chart"]
 
 
 def test_a_name_too_long_for_a_button_has_none() -> None:

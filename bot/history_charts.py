@@ -1,0 +1,276 @@
+"""A device's last hour, day or week as a picture: what was measured, and what was said of it.
+
+An hour is drawn from readings, longer spans from rollups, whose band is from lowest to highest.
+matplotlib is imported late, as for the charts of warnings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from bot.charts import CHANCE, DANGER, FAINT, INK, LINE, MOST_POINTS, PAPER, channel_of, shorten
+from bot.words import quantity
+from fleetpulse.alerts import Direction, Rule, rules_for
+from fleetpulse.stores.protocols import Alert, Device, Resolution, Rollup, Store, StoredReading
+from fleetpulse.telemetry import Channel
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_HOUR_MS = 3_600_000
+MOST_ALERTS = 200
+_GAP_STEPS = 3  # a longer silence parts the line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """How far back a chart goes, and from what it is drawn."""
+
+    name: str
+    words: str
+    lasts_ms: int
+    resolution: Resolution | None  # None: readings
+    ticks: Mapping[float, str]  # of the time axis, hours before now
+
+    @property
+    def step_h(self) -> float:
+        """How far apart its points are, about."""
+        if self.resolution is None:
+            return 30 / 3600
+        return 1 / 60 if self.resolution is Resolution.MINUTE else 1.0
+
+
+SPANS: Mapping[str, Span] = {
+    span.name: span
+    for span in (
+        Span(
+            name="1h",
+            words="the last hour",
+            lasts_ms=_HOUR_MS,
+            resolution=None,
+            ticks={-minutes / 60: f"-{minutes} min" for minutes in (60, 45, 30, 15)} | {0.0: "now"},
+        ),
+        Span(
+            name="24h",
+            words="the last 24 hours",
+            lasts_ms=24 * _HOUR_MS,
+            resolution=Resolution.MINUTE,
+            ticks={-float(hours): f"-{hours} h" for hours in (24, 18, 12, 6)} | {0.0: "now"},
+        ),
+        Span(
+            name="7d",
+            words="the last 7 days",
+            lasts_ms=7 * 24 * _HOUR_MS,
+            resolution=Resolution.HOUR,
+            ticks={-24.0 * days: f"-{days} d" for days in (7, 6, 5, 4, 3, 2, 1)} | {0.0: "now"},
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One moment of a chart. None: not measured, not known."""
+
+    hours: float  # before now: negative
+    value: float | None
+    low: float | None
+    high: float | None
+    chance: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zone:
+    """While an alert of the channel's rule was open; hours before now."""
+
+    begins: float
+    stressed: float | None  # from here on the limit was reached
+    ends: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """All that a chart shows."""
+
+    title: str
+    channel: Channel
+    span: Span
+    points: Sequence[Point]
+    limit: float | None
+    is_above: bool
+    zones: Sequence[Zone]
+
+
+def chart_of_device(
+    store: Store, device: Device, channel: Channel, span: Span, now_ms: int
+) -> bytes | None:
+    """The picture as PNG, 800 x 450; None: nothing was measured in that time."""
+    points = _points(store, device, channel, span, now_ms)
+    if not any(point.value is not None for point in points):
+        return None
+    rule = _rule_of(store, device, channel)
+    return drawn(
+        Picture(
+            title=f"{shorten(device.device_id)}: {channel.label}",
+            channel=channel,
+            span=span,
+            points=points,
+            limit=None if rule is None else rule.limit,
+            is_above=rule is None or rule.direction is Direction.ABOVE,
+            zones=[] if rule is None else zones_of(store, device, rule, span, now_ms),
+        )
+    )
+
+
+def _points(
+    store: Store, device: Device, channel: Channel, span: Span, now_ms: int
+) -> Sequence[Point]:
+    since = now_ms - span.lasts_ms
+    if span.resolution is None:
+        readings = store.readings.page(
+            device.device_id, since=since, until=now_ms + 1, limit=MOST_POINTS, newest_first=True
+        )
+        return [_point_of_reading(reading, channel, now_ms) for reading in readings[::-1]]
+    rollups = store.readings.rollups(
+        device.device_id,
+        span.resolution,
+        since=since,
+        until=now_ms + 1,
+        limit=MOST_POINTS,
+        newest_first=True,
+    )
+    return [_point_of_rollup(rollup, channel, now_ms) for rollup in rollups[::-1]]
+
+
+def _point_of_reading(reading: StoredReading, channel: Channel, now_ms: int) -> Point:
+    value = getattr(reading, channel.name)
+    return Point(
+        hours=(reading.measured_at - now_ms) / _HOUR_MS,
+        value=value,
+        low=value,
+        high=value,
+        chance=reading.probability,
+    )
+
+
+def _point_of_rollup(rollup: Rollup, channel: Channel, now_ms: int) -> Point:
+    spread = rollup.channels.get(channel.name)
+    return Point(
+        hours=(rollup.measured_at - now_ms) / _HOUR_MS,
+        value=None if spread is None else spread.mean,
+        low=None if spread is None else spread.min,
+        high=None if spread is None else spread.max,
+        chance=rollup.probability,
+    )
+
+
+def _rule_of(store: Store, device: Device, channel: Channel) -> Rule | None:
+    """The rule whose limit is one of this channel."""
+    for rule in rules_for(device.kind, store.rules.of(device.device_id)):
+        if rule.enabled and rule.unit == channel.unit and channel_of(rule) is channel:
+            return rule
+    return None
+
+
+def zones_of(store: Store, device: Device, rule: Rule, span: Span, now_ms: int) -> Sequence[Zone]:
+    """The alerts of a rule that were open in that time, also those that began before it."""
+    since = now_ms - span.lasts_ms
+    alerts = store.alerts.page(device_id=device.device_id, until=now_ms + 1, limit=MOST_ALERTS)
+    return [
+        _zone_of(alert, now_ms)
+        for alert in alerts
+        if alert.rule == rule.name and (alert.closed_at is None or alert.closed_at >= since)
+    ]
+
+
+def _zone_of(alert: Alert, now_ms: int) -> Zone:
+    def hours(at: int) -> float:
+        return (at - now_ms) / _HOUR_MS
+
+    return Zone(
+        begins=hours(alert.opened_at),
+        stressed=None if alert.stressed_at is None else hours(alert.stressed_at),
+        ends=0.0 if alert.closed_at is None else hours(alert.closed_at),
+    )
+
+
+def drawn(picture: Picture) -> bytes:
+    """The picture as PNG, 800 x 450."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    around = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.1)  # inches: chats round the corners off
+    figure = Figure(figsize=(8, 4.5), dpi=100, facecolor=PAPER, layout=around)
+    FigureCanvasAgg(figure)
+    upper, lower = figure.subplots(
+        2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1], "hspace": 0.06}
+    )
+    upper.set_title(picture.title, loc="left", fontsize=17, fontweight="bold", color=INK)
+    upper.set_title(picture.span.words, loc="right", fontsize=14, color=INK)
+    _draw_values(upper, picture)
+    _draw_chances(lower, picture)
+    for axes in (upper, lower):
+        axes.tick_params(labelsize=14, labelcolor=INK, length=0, pad=6)
+        axes.grid(axis="y", color=FAINT, alpha=0.25)
+        for side in ("top", "right", "left"):
+            axes.spines[side].set_visible(False)
+        axes.spines["bottom"].set_color(FAINT)
+    lower.set_xlim(-picture.span.lasts_ms / _HOUR_MS, 0)
+    lower.set_xticks(list(picture.span.ticks), list(picture.span.ticks.values()))
+    png = BytesIO()
+    figure.savefig(png, format="png", pil_kwargs={"optimize": True})
+    return png.getvalue()
+
+
+def _draw_values(axes: Axes, picture: Picture) -> None:
+    for zone in picture.zones:
+        foreseen_until = zone.ends if zone.stressed is None else zone.stressed
+        axes.axvspan(zone.begins, foreseen_until, color=CHANCE, alpha=0.18, linewidth=0)
+        if zone.stressed is not None:
+            axes.axvspan(zone.stressed, zone.ends, color=DANGER, alpha=0.18, linewidth=0)
+    hours, lows, highs, values = _line(picture)
+    axes.fill_between(hours, lows, highs, color=LINE, alpha=0.2, linewidth=0)
+    axes.plot(hours, values, color=LINE, linewidth=2.2, solid_capstyle="round")
+    if picture.limit is not None:
+        axes.axhline(picture.limit, color=DANGER, linewidth=2)
+        axes.annotate(
+            f"limit {quantity(picture.limit, picture.channel.unit)}",
+            (0.01, picture.limit),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(2, 4 if picture.is_above else -18),
+            textcoords="offset points",
+            fontsize=14,
+            color=DANGER,
+        )
+    axes.margins(y=0.18)
+
+
+def _line(picture: Picture) -> tuple[list[float], list[float], list[float], list[float]]:
+    """Hours, lowest, highest and mean values, parted by NaN where nothing was measured."""
+    nothing = float("nan")
+    rows: list[tuple[float, float, float, float]] = []
+    for point in picture.points:
+        if rows and point.hours - rows[-1][0] > _GAP_STEPS * picture.span.step_h:
+            rows.append((point.hours, nothing, nothing, nothing))
+        values = (point.low, point.high, point.value)
+        low, high, value = (nothing if each is None else each for each in values)
+        rows.append((point.hours, low, high, value))
+    hours, lows, highs, means = zip(*rows, strict=True)
+    return list(hours), list(lows), list(highs), list(means)
+
+
+def _draw_chances(axes: Axes, picture: Picture) -> None:
+    known = [
+        (point.hours, 100 * point.chance) for point in picture.points if point.chance is not None
+    ]
+    if known:
+        hours, chances_pct = zip(*known, strict=True)
+        axes.fill_between(hours, chances_pct, color=CHANCE, alpha=0.35, linewidth=0)
+        axes.plot(hours, chances_pct, color=CHANCE, linewidth=1.5)
+    axes.set_ylim(0, 105)
+    axes.set_yticks([0, 100], ["0", "100 %"])
+    axes.text(0.01, 0.9, "risk", transform=axes.transAxes, fontsize=14, color=INK, va="top")

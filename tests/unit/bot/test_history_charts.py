@@ -1,0 +1,147 @@
+"""`/chart`: an hour, a day or a week of a device as a picture."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bot.commands import answer
+from bot.history_charts import SPANS, Zone, chart_of_device, zones_of
+from bot.messages import Post
+from fleetpulse.alerts import State, rule_named
+from fleetpulse.stores.memory import MemoryStore
+from fleetpulse.stores.protocols import Resolution
+from fleetpulse.telemetry import CHANNEL
+from tests.contracts.builders import (
+    NOON,
+    SECOND,
+    a_change,
+    a_device,
+    a_reading,
+    an_event,
+    scored,
+    told,
+)
+
+HOUR = 3_600 * SECOND
+
+
+def a_week(*, hours: int = 7 * 24, step_s: int = 900) -> MemoryStore:
+    """A Pi that gets warm each afternoon, with its minutes and hours rolled up."""
+    store = MemoryStore()
+    readings = [
+        a_reading(
+            at=NOON - number * step_s * SECOND,
+            seq=hours * 3_600 - number,
+            temperature_c=50 + 10 * float(np.sin(number / 20)),
+            load_pct=40.0,
+            probability=0.1,
+        )
+        for number in range(hours * 3_600 // step_s)
+    ]
+    store.save(scored(*readings, new_devices=[a_device()]))
+    buckets = [("pi-1", reading.measured_at) for reading in readings]
+    for resolution in (Resolution.MINUTE, Resolution.HOUR):
+        store.roll(resolution, buckets)
+    return store
+
+
+def ask(store: MemoryStore, text: str) -> Post:
+    return answer(store, text, NOON, stale_after_ms=30 * SECOND, said_by="telegram:42")
+
+
+def pixels(store: MemoryStore, span: str = "1h", channel: str = "temperature_c") -> Image.Image:
+    png = chart_of_device(store, a_device(), CHANNEL[channel], SPANS[span], NOON)
+    assert png is not None
+    return Image.open(BytesIO(png)).convert("RGB")
+
+
+@pytest.mark.parametrize("span", SPANS)
+def test_every_span_is_a_small_picture_that_fits_a_phone(span: str) -> None:
+    post = ask(a_week(), f"/chart pi-1 temperature_c {span}")
+
+    assert post.photo is not None
+    assert len(post.photo) < 80_000
+    assert Image.open(BytesIO(post.photo)).size == (800, 450)
+    assert post.text == f"<b>pi-1</b>: temperature of {SPANS[span].words}."
+
+
+def test_the_other_spans_are_a_button_away() -> None:
+    buttons = ask(a_week(), "/chart pi-1 load 24h").buttons
+
+    assert [(button.label, button.command) for button in buttons] == [
+        ("1h", "/chart pi-1 load_pct 1h"),
+        ("7d", "/chart pi-1 load_pct 7d"),
+    ]
+
+
+def test_an_hour_of_temperature_is_drawn_unless_it_is_said_otherwise() -> None:
+    assert ask(a_week(), "/chart pi-1").text == "<b>pi-1</b>: temperature of the last hour."
+    assert "temperature of the last 7 days" in ask(a_week(), "/chart pi-1 7d").text
+
+
+def test_a_machine_without_a_temperature_is_drawn_by_its_load() -> None:
+    store = MemoryStore()
+    bare = [
+        a_reading("pc-1", at=NOON - at * SECOND, seq=9 - at, temperature_c=None, load_pct=5.0)
+        for at in range(3)
+    ]
+    store.save(scored(*bare, new_devices=[a_device("pc-1", kind="pc")]))
+
+    assert ask(store, "/chart pc-1").text == "<b>pc-1</b>: load of the last hour."
+
+
+def test_what_was_not_measured_is_said_without_a_picture() -> None:
+    post = ask(a_week(), "/chart pi-1 fan_cfm")
+
+    assert post.photo is None
+    assert "has not measured fan in the last hour" in post.text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("/chart", "Usage: /chart"),
+        ("/chart pi-1 1h 24h", "Usage: /chart"),
+        ("/chart pi-1 load temperature_c", "Usage: /chart"),
+        ("/chart pi-1 warmth", "I know no channel called &#x27;warmth&#x27;; there are"),
+        ("/chart pi-2", "Do you mean pi-1?"),
+        ("/chart <b>", "I know no device called &lt;b&gt;"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(text: str, words: str) -> None:
+    post = ask(a_week(hours=1), text)
+
+    assert post.photo is None
+    assert words in post.text
+
+
+def test_the_device_s_own_limit_is_a_line_across_the_picture() -> None:
+    store, other = a_week(hours=1), a_week(hours=1)
+    other.rules.put(a_change(rule="heat", limit=60.0))
+
+    assert pixels(store).tobytes() != pixels(other).tobytes()
+
+
+def test_what_was_said_is_shown_behind_the_curve() -> None:
+    quiet, alarmed = a_week(hours=1), a_week(hours=1)
+    for state, minutes in ((State.SOON, 30), (State.STRESSED, 29), (State.RECOVERED, 20)):
+        event = an_event(state, at=NOON - minutes * 60 * SECOND, model_version="heat-1")
+        alarmed.save(told(event))
+
+    assert pixels(quiet).tobytes() != pixels(alarmed).tobytes()
+    assert pixels(quiet, channel="load_pct").tobytes() == (
+        pixels(alarmed, channel="load_pct").tobytes()
+    )
+
+
+def test_an_alert_that_is_open_reaches_until_now() -> None:
+    store = a_week(hours=1)
+    store.save(told(an_event(State.SOON, at=NOON - 2 * HOUR, model_version="heat-1")))
+
+    zones = zones_of(store, a_device(), rule_named("heat", "raspberry"), SPANS["1h"], NOON)
+
+    assert zones == [Zone(begins=-2.0, stressed=None, ends=0.0)]
