@@ -20,7 +20,7 @@ from typing import Protocol
 import msgspec
 
 from bot.measures import Measures
-from bot.messages import PHRASES, Post, alert_post, has_chart, summary_post
+from bot.messages import PHRASES, Post, alert_post, group_post, has_chart, summary_post
 from fleetpulse import policy
 from fleetpulse.alerts import AlertEvent, event_id
 from fleetpulse.clock import Clock
@@ -87,6 +87,7 @@ class Delivering:
         self._chart = chart
         self._position: int | None = None  # in the outbox, once we have begun
         self._held: dict[str, int] = {}  # target -> until when it waits
+        self._recent: dict[str, policy.Recent] = {}  # by target, what it was told lately
         self._stop = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
@@ -145,15 +146,18 @@ class Delivering:
     def send_due(self) -> None:
         """Send what is due: to several chats at a time, to each in the order of events."""
         now = self._clock.now_ms()
-        due = self._due(now)
+        due = [each for each in self._due(now) if not self._gathers(each.target, now)]
         if not due:
             return
         events = self._events_of(due)
         told = [delivery for delivery in due if delivery.event_id in events]
-        by_target = policy.messages(told, events, now)
+        by_target = policy.messages(told, events, now, self._recent)
         posts = Posts(self._store, self._chart, by_target, now)
         with ThreadPoolExecutor(CHATS_AT_ONCE, thread_name_prefix="chat") as chats:
             list(chats.map(lambda target: self._tell(by_target[target], posts), by_target))
+
+    def _gathers(self, target: str, now: int) -> bool:
+        return self._recent.get(target, policy.NOTHING_LATELY).gathers(now)
 
     def _due(self, now: int) -> Sequence[Delivery]:
         """All that are due: a summary must know all of what it sums up."""
@@ -198,6 +202,8 @@ class Delivering:
             else:
                 now = self._clock.now_ms()
                 self._measures.sent(message, now)
+                lately = self._recent.get(target, policy.NOTHING_LATELY)
+                self._recent[target] = lately.after(message, now)
                 self._record(policy.sent(message, message_id, now))
 
     def _post_of(self, message: policy.Message, posts: Posts) -> Post | None:
@@ -286,7 +292,7 @@ class Posts:
             message.events[0].event_id
             for messages in by_target.values()
             for message in messages
-            if not message.is_summary and has_chart(message.events[0])
+            if not (message.is_summary or message.is_group) and has_chart(message.events[0])
         }
         self._draws = len(charted) <= CHARTS_AT_ONCE
 
@@ -294,6 +300,8 @@ class Posts:
         """The post that says it."""
         if message.is_summary:
             return summary_post(message.events, self._now_ms)
+        if message.is_group:
+            return group_post(message.events)
         event = message.events[0]
         with self._lock:
             if event.event_id not in self._made:

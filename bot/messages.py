@@ -20,6 +20,7 @@ BUTTON_BYTES = 64  # https://core.telegram.org/bots/api#inlinekeyboardbutton, ca
 CAUSES_TOLD = 3
 CAUSE_CHARACTERS = 160
 SUMMARY_LINES = 20
+GROUP_NAMES, GROUP_NAMES_IN_ALL = 8, 32  # of a line of a group, and of all: 4,096 characters fit
 LATE_MS = 60_000  # news older than this says how old it is
 
 CHART_STATES = (State.SOON, State.STRESSED)
@@ -102,6 +103,40 @@ def summary_post(events: Sequence[AlertEvent], now_ms: int) -> Post:
     if len(newest_first) > SUMMARY_LINES:
         lines.append(f"and {len(newest_first) - SUMMARY_LINES:,} more: /alerts")
     return Post("\n".join(lines))
+
+
+def group_post(events: Sequence[AlertEvent]) -> Post:
+    """One message for the news of many devices, oldest first: each is named, or counted.
+
+    Each rule of each device counts where it is now.
+    """
+    newest = {(event.device_id, event.rule): event for event in events}
+    devices = {event.device_id for event in newest.values() if not notices.is_notice(event)}
+    lines = [f"🔔 <b>{number_of(len(devices), 'device')}</b> at once"]
+    lines += [line for each in newest.values() if notices.is_notice(each) for line in _told(each)]
+    together: dict[tuple[int, str], list[AlertEvent]] = {}
+    for event in newest.values():
+        if not notices.is_notice(event):
+            together.setdefault((_GROUP_ORDER[event.state], event.rule), []).append(event)
+    names = min(GROUP_NAMES, GROUP_NAMES_IN_ALL // max(1, len(together)))
+    lines += [_group_line(together[key], names) for key in sorted(together)]
+    return Post("\n".join(lines), (Button("Devices", "/devices"), Button("Alerts", "/alerts")))
+
+
+def _told(notice: AlertEvent) -> list[str]:
+    return notices.alert_lines(notice, None)
+
+
+def _group_line(events: Sequence[AlertEvent], most_names: int) -> str:
+    """Devices to which the same has happened."""
+    first, names = events[0], [escape(event.device_id) for event in events[:most_names]]
+    phrase = PHRASES[first.state]
+    words = phrase.words if len(events) == 1 else phrase.of_many
+    line = f"{symbol(first)} <b>{len(events):,}</b> {words} ({_label(first)})"
+    if not names:
+        return line
+    rest = len(events) - len(names)
+    return f"{line}: {', '.join(names)}" + (f" and {rest:,} more" if rest else "")
 
 
 def _summary_line(events: Sequence[AlertEvent], now_ms: int) -> str:
@@ -204,6 +239,7 @@ class Phrase:
 
     symbol: str
     words: str  # after the device's name
+    of_many: str  # after their number
     past: str  # the same, of something long ago
     details: Callable[[AlertEvent, AlertEvent | None], list[str]] = _plain
     ends: State | None = None  # the state whose beginning gives the duration
@@ -213,15 +249,21 @@ PHRASES: dict[State, Phrase] = {
     State.SOON: Phrase(
         symbol="⚠️",
         words="will soon be stressed",
+        of_many="will soon be stressed",
         past="was expected to be stressed",
         details=_soon,
     ),
     State.STRESSED: Phrase(
-        symbol="🟠", words="is stressed", past="was stressed", details=_stressed
+        symbol="🟠",
+        words="is stressed",
+        of_many="are stressed",
+        past="was stressed",
+        details=_stressed,
     ),
     State.RECOVERED: Phrase(
         symbol="✅",
         words="has recovered",
+        of_many="have recovered",
         past="has recovered",
         details=_recovered,
         ends=State.STRESSED,
@@ -229,11 +271,34 @@ PHRASES: dict[State, Phrase] = {
     State.OK: Phrase(
         symbol="👍",
         words="is fine after all",
+        of_many="are fine after all",
         past="was fine after all",
         details=_fine,
         ends=State.SOON,
     ),
-    State.OFFLINE: Phrase(symbol="🔌", words="is offline", past="was offline"),
-    State.ONLINE: Phrase(symbol="✅", words="is online again", past="came back online"),
-    State.UNKNOWN: Phrase(symbol="❔", words="is unknown", past="was unknown"),
+    State.OFFLINE: Phrase(
+        symbol="🔌", words="is offline", of_many="are offline", past="was offline"
+    ),
+    State.ONLINE: Phrase(
+        symbol="✅", words="is online again", of_many="are online again", past="came back online"
+    ),
+    State.UNKNOWN: Phrase(
+        symbol="❔", words="is unknown", of_many="are unknown", past="was unknown"
+    ),
+}
+
+# Worst first.
+_GROUP_ORDER = {
+    state: place
+    for place, state in enumerate(
+        [
+            State.STRESSED,
+            State.SOON,
+            State.OFFLINE,
+            State.UNKNOWN,
+            State.RECOVERED,
+            State.ONLINE,
+            State.OK,
+        ]
+    )
 }

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from fleetpulse import policy
 from fleetpulse.alerts import AlertEvent, State
-from fleetpulse.policy import OLD_MS, SUMMARY_EVERY_MS
+from fleetpulse.policy import (
+    BURST_MS,
+    FEW_DEVICES,
+    GROUP_EVERY_MS,
+    NOTHING_LATELY,
+    OLD_MS,
+    SUMMARY_EVERY_MS,
+    Recent,
+)
 from fleetpulse.stores.protocols import Chat, Delivery, Progress, StoredEvent
 from tests.contracts.builders import NOON, SECOND, a_chat, a_delivery, an_episode, an_event
 
@@ -21,11 +29,14 @@ def stored(event: AlertEvent, *, stored_at: int = NOON) -> StoredEvent:
     return StoredEvent(event=event, stored_at=stored_at)
 
 
-def told(events: Sequence[AlertEvent], now: int) -> Sequence[policy.Message]:
+def told(
+    events: Sequence[AlertEvent], now: int, recent: Recent = NOTHING_LATELY
+) -> Sequence[policy.Message]:
     """What one chat is told when these events are due."""
     due = [a_delivery(event.event_id) for event in reversed(events)]
-    by_target = policy.messages(due, {event.event_id: event for event in events}, now)
-    return by_target["telegram:42"]
+    known = {event.event_id: event for event in events}
+    by_target = policy.messages(due, known, now, {"telegram:42": recent})
+    return by_target.get("telegram:42", [])
 
 
 def test_every_active_chat_hears_of_an_event() -> None:
@@ -110,6 +121,97 @@ def test_news_that_could_not_be_sent_become_old_while_they_wait() -> None:
 
     assert not told([event], NOON + OLD_MS)[0].is_summary
     assert told([event], NOON + OLD_MS + 1)[0].is_summary
+
+
+def pis(count: int) -> list[AlertEvent]:
+    """As many machines that will soon be stressed."""
+    return [an_event(device_id=f"pi-{number:04}") for number in range(count)]
+
+
+def test_a_few_devices_at_once_are_told_one_by_one() -> None:
+    messages = told(pis(FEW_DEVICES), NOON)
+
+    assert [len(message.events) for message in messages] == [1] * FEW_DEVICES
+    assert not any(message.is_group for message in messages)
+
+
+def test_many_devices_at_once_are_one_message() -> None:
+    (group,) = told(pis(1_000), NOON)
+
+    assert group.is_group
+    assert len(group.events) == 1_000
+
+
+def test_an_old_summary_comes_before_a_group() -> None:
+    old = an_event(device_id="old", at=NOON - 2 * OLD_MS)
+
+    summary, group = told([*pis(10), old], NOON)
+
+    assert (summary.is_summary, group.is_group) == (True, True)
+
+
+def test_one_more_device_within_seconds_of_others_begins_a_group() -> None:
+    recent = NOTHING_LATELY
+    for message in told(pis(FEW_DEVICES), NOON):
+        recent = recent.after(message, NOON)
+    late = an_event(device_id="late")
+
+    assert [each.is_group for each in told([late], NOON + BURST_MS - 1, recent)] == [True]
+    assert [each.is_group for each in told([late], NOON + BURST_MS, recent)] == [False]
+
+
+def test_one_device_is_never_many_however_much_happens_to_it() -> None:
+    events = [event for episode in range(5) for event in an_episode(episode=episode)]
+
+    assert not any(message.is_group for message in told(events, NOON + 60 * SECOND))
+
+
+def test_after_a_group_news_are_gathered_for_the_next() -> None:
+    (group,) = told(pis(10), NOON)
+    recent = NOTHING_LATELY.after(group, NOON)
+    news = [an_event(device_id="late")]
+
+    assert told(news, NOON + GROUP_EVERY_MS - 1, recent) == []
+    (later,) = told(news, NOON + GROUP_EVERY_MS, recent)
+    assert later.events == news
+
+
+def test_what_is_old_does_not_wait_for_a_group() -> None:
+    (group,) = told(pis(10), NOON)
+    old = [an_event(at=NOON - 2 * OLD_MS)]
+
+    (summary,) = told(old, NOON + 1, NOTHING_LATELY.after(group, NOON))
+
+    assert summary.is_summary
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 60_000), st.integers(0, 40)), min_size=1, max_size=120),
+    st.integers(200, 2_000),
+)
+def test_whenever_devices_get_into_trouble_a_burst_is_few_messages_and_all_of_them_are_told(
+    happenings: list[tuple[int, int]], look_every_ms: int
+) -> None:
+    """At most the few, and a group now and one GROUP_EVERY_MS later, in any such time."""
+    waiting = sorted((at, f"pi-{device}", number) for number, (at, device) in enumerate(happenings))
+    recent, said, named = NOTHING_LATELY, list[tuple[int, bool]](), list[str]()
+    for now in range(0, 60_000 + 2 * GROUP_EVERY_MS + look_every_ms, look_every_ms):
+        news = [
+            an_event(device_id=device, episode=number, at=NOON + at)
+            for at, device, number in waiting
+            if at <= now
+        ]
+        for message in told(news, NOON + now, recent):
+            recent = recent.after(message, NOON + now)
+            said.append((now, message.is_group))
+            named += [event.event_id for event in message.events]
+        waiting = [each for each in waiting if f"{each[1]}:heat:{each[2]}:soon" not in named]
+
+    assert len(named) == len(set(named)) == len(happenings)
+    groups = [at for at, is_group in said if is_group]
+    for at, is_group in said:
+        since = max((each for each in groups if each < at), default=None)
+        assert since is None or at - since >= GROUP_EVERY_MS, (at, is_group)
 
 
 def test_the_newest_of_a_summary_carries_it_and_the_others_are_folded() -> None:

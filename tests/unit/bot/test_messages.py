@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
-from bot.messages import BUTTON_BYTES, SUMMARY_LINES, alert_post, status_buttons, summary_post
+from bot.messages import (
+    BUTTON_BYTES,
+    GROUP_NAMES,
+    SUMMARY_LINES,
+    alert_post,
+    group_post,
+    status_buttons,
+    summary_post,
+)
 from fleetpulse.alerts import RULE_NAMES, Severity, State
 from tests.contracts.builders import NOON, SECOND, an_episode, an_event
 
@@ -102,6 +112,36 @@ def test_every_state_of_every_rule_has_words_whatever_is_missing(state: State, r
 
     assert "pi-1" in alert_post(bare, None, NOON).text
     assert "pi-1" in summary_post([bare], NOON).text
+
+
+def test_a_group_names_or_counts_each_device_by_what_it_is_now() -> None:
+    events = [
+        *(an_event(device_id=f"pi-{number:02}") for number in range(30)),
+        an_event(State.STRESSED, device_id="pi-03"),
+        an_event(State.STRESSED, device_id="<b>evil</b>"),
+        an_event(State.RECOVERED, device_id="pi-99"),
+        an_event(State.SOON, device_id="pi-50", rule="overload"),
+    ]
+
+    head, stressed, heat, overload, recovered = group_post(events).text.splitlines()
+
+    assert head == "🔔 <b>33 devices</b> at once"
+    assert "<b>2</b> are stressed (temperature): pi-03, &lt;b&gt;evil&lt;/b&gt;" in stressed
+    assert "<b>29</b> will soon be stressed (temperature): pi-00, pi-01" in heat
+    assert heat.endswith(f"and {29 - GROUP_NAMES} more")
+    assert "<b>1</b> will soon be stressed (load over 60 s): pi-50" in overload
+    assert "<b>1</b> has recovered (temperature): pi-99" in recovered
+
+
+def test_a_group_of_the_longest_names_fits_into_a_message() -> None:
+    happened = itertools.product(RULE_NAMES, State, range(20))
+    events = [
+        an_event(state, device_id=f"{place:04}{'x' * 60}", rule=rule)
+        for place, (rule, state, _) in enumerate(happened)
+    ]
+
+    assert len(group_post(events).text) < 4_096
+    assert len(group_post(events[:20]).text) < 4_096
 
 
 def test_a_warning_has_buttons_for_the_status_and_for_the_owner_s_verdict() -> None:
