@@ -20,7 +20,7 @@ from fleetpulse.cli.asked import add_options, limits_in, moment, opened
 from fleetpulse.cli.tables import table
 from fleetpulse.errors import DataError, FleetpulseError, SettingsError
 from fleetpulse.settings import ConsumerSettings, load
-from fleetpulse.stores import open_store
+from fleetpulse.stores import open_existing
 from fleetpulse.stores.pages import all_devices, reading_pages
 from fleetpulse.stores.protocols import Device, Store, StoredReading
 from fleetpulse.telemetry import CHANNEL_NAMES
@@ -51,11 +51,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.input is not None:
             rows = _replay(_of_file(options.input), backtest, options)
         else:
-            store = open_store(settings.store_url, aws=settings.aws, retention=settings.retention)
+            store = open_existing(
+                settings.store_url, aws=settings.aws, retention=settings.retention
+            )
             with closing(store):
                 rows = _replay(_of_store(store, options), backtest, options)
         if not rows:
-            raise DataError("There are no readings in that time: name another --from and --until.")
+            asked = (options.since, options.until) != (0, _LAST_MS)
+            raise DataError(
+                "There are no readings in that time: name another --from and --until."
+                if asked
+                else "There are no readings."
+            )
     except (FleetpulseError, OSError) as problem:
         sys.stderr.write(f"fleetpulse backtest: {problem}\n")
         return 2 if isinstance(problem, SettingsError) else 1

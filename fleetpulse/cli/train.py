@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from fleetpulse.cli.asked import moment
 from fleetpulse.errors import DataError, FleetpulseError
 from fleetpulse.settings import ConsumerSettings, load
-from fleetpulse.stores import open_store
+from fleetpulse.stores import open_existing
 from generators.simulated import recorded_fleet, training_fleet
 from model.features import FEATURES
 from model.feedback import Lesson, in_force, lessons_in, limits_of, precision_wanted, taught
@@ -232,7 +232,7 @@ def _history(options: argparse.Namespace) -> tuple[Sessions, Sequence[Lesson]]:
     Raises FleetpulseError, also when that is nothing.
     """
     settings = load(ConsumerSettings, store=options.store or None)
-    store = open_store(settings.store_url, aws=settings.aws, retention=settings.retention)
+    store = open_existing(settings.store_url, aws=settings.aws, retention=settings.retention)
     with closing(store):
         found = from_store(store, since=options.since, most_rows=MOST_ROWS, seed=options.seed)
         lessons = lessons_in(store, since=options.since)

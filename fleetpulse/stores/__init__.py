@@ -5,12 +5,26 @@
 
 from __future__ import annotations
 
-from fleetpulse.errors import SettingsError
+from pathlib import Path
+
+from fleetpulse.errors import SettingsError, StoreError
 from fleetpulse.secrets import AwsKeys
 from fleetpulse.settings import Retention
 from fleetpulse.stores.protocols import Store
 
 _DEFAULT_RETENTION = Retention()
+_SQLITE_FILE = "sqlite:///"
+
+
+def open_existing(
+    url: str, *, aws: AwsKeys | None = None, retention: Retention = _DEFAULT_RETENTION
+) -> Store:
+    """As open_store, for who only reads: a SQLite file that is not there is not made."""
+    if url.startswith(_SQLITE_FILE) and not Path(url.removeprefix(_SQLITE_FILE)).is_file():
+        raise StoreError(
+            f"There is no store {url.removeprefix(_SQLITE_FILE)}: name another in FLEETPULSE_STORE."
+        )
+    return open_store(url, aws=aws, retention=retention)
 
 
 def open_store(

@@ -160,6 +160,28 @@ def test_what_makes_no_sense_is_one_sentence(
     assert error.count("\n") == 1
 
 
+def test_a_store_that_is_not_there_is_not_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLEETPULSE_STORE", f"sqlite:///{tmp_path / 'mistyped.db'}")
+
+    assert main([]) == 1
+
+    assert "There is no store" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_without_rows_is_told_without_advice_on_times(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "empty.csv"
+    path.write_text("device_id,measured_at,temperature_c\n")
+
+    assert main(["--input", str(path)]) == 1
+
+    assert capsys.readouterr().err == "fleetpulse backtest: There are no readings.\n"
+
+
 def test_an_unsorted_file_is_refused(
     tmp_path: Path, rows: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
