@@ -18,11 +18,13 @@ import msgspec
 
 from bot import notices
 from bot.history_charts import SPANS, chart_of_device
-from bot.messages import PHRASES, Button, Post, fitting, status_buttons
+from bot.messages import PHRASES, Button, Post, alert_post, fitting, status_buttons
 from bot.words import about, ago, number_of, past_limit, percent, quantity, rule_called
 from fleetpulse.alerts import (
     STATUS_ORDER,
+    AlertEvent,
     RuleChange,
+    State,
     Status,
     checked_change,
     rule_named,
@@ -246,6 +248,29 @@ def model(asked: Asked) -> Post:
     return Post("\n".join(lines))
 
 
+def test(asked: Asked) -> Post:
+    """What a warning looks like, so that people see that this chat gets them."""
+    if asked.words:
+        raise WrongWords
+    example = AlertEvent(
+        event_id="example:heat:1:soon",
+        device_id="example",
+        kind="raspberry",
+        rule="heat",
+        episode=1,
+        state=State.SOON,
+        previous_state=State.OK,
+        at=asked.now_ms,
+        probability=0.83,
+        expected_s=60.0,
+        value=76.5,
+        limit=80.0,
+        causes=["3.5 °C below the limit", "load 95 % for 80 s, normally 12 %"],
+    )
+    warning = alert_post(example, None, asked.now_ms).text
+    return Post(f"This chat works. A warning looks like this:\n\n{warning}")
+
+
 def right(asked: Asked) -> Post:
     """The warning was right, says its owner."""
     return _judged(asked, Opinion.RIGHT, "was right")
@@ -280,6 +305,7 @@ COMMANDS: tuple[Command, ...] = (
         reply=limit,
     ),
     Command(name="model", help="how often my warnings were right", reply=model),
+    Command(name="test", help="see what a warning looks like here", reply=test),
     Command(name="right", parameters="<alert>", help="say that a warning was right", reply=right),
     Command(
         name="false", parameters="<alert>", help="say that a warning was a false alarm", reply=false

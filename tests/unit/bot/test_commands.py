@@ -50,6 +50,14 @@ def test_start_says_what_will_happen_and_what_can_be_asked(store: Store) -> None
     assert all(f"/{command.name}" in text for command in COMMANDS)
 
 
+def test_a_chat_can_see_what_a_warning_looks_like(store: Store) -> None:
+    text = ask(store, "/test")
+
+    assert text.startswith("This chat works.")
+    assert "<b>example</b> will soon be stressed" in text
+    assert ask(store, "/test me") == "Usage: /test"
+
+
 def test_help_is_made_from_the_table(store: Store) -> None:
     text = ask(store, "/help")
 
