@@ -16,7 +16,7 @@ from itertools import islice
 
 import msgspec
 
-from bot import notices
+from bot import notices, trends
 from bot.history_charts import SPANS, chart_of_device
 from bot.messages import PHRASES, Button, Post, alert_post, fitting, status_buttons
 from bot.words import about, ago, number_of, past_limit, percent, quantity, rule_called
@@ -164,6 +164,7 @@ def status(asked: Asked) -> Post:
     lines = [f"{SIGNS[now]} <b>{escape(device.device_id)}</b> ({escape(device.kind)}) {IS[now]}"]
     lines += _risk(reading, now)
     lines += _measured(reading, asked)
+    lines += trends.full_line(asked.store, device.device_id, asked.now_ms)
     lines += _clock_trouble(device, asked.now_ms)
     lines += _limits(asked.store, device)
     return Post("\n".join(lines))

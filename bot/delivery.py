@@ -15,10 +15,12 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Protocol
 
 import msgspec
 
+from bot import trends
 from bot.measures import Measures
 from bot.messages import PHRASES, Post, alert_post, group_post, has_chart, summary_post
 from fleetpulse import policy
@@ -310,6 +312,7 @@ class Posts:
 
     def _post(self, event: AlertEvent) -> Post:
         post = alert_post(event, self._began(event), self._now_ms)
+        post = replace(post, text="\n".join([post.text, *trends.about_event(self._store, event)]))
         if not has_chart(event) or not self._draws:
             return post
         return Post(post.text, post.buttons, self._picture(event))
