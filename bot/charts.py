@@ -18,6 +18,7 @@ from fleetpulse.telemetry import CHANNEL, Channel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SPAN_MS = 10 * 60_000  # of readings before the event
 SHORTEST_MINUTES = 2.0  # of the time axis
@@ -127,6 +128,19 @@ def warm_up() -> None:
 
 def drawn(curve: Curve) -> bytes:
     """The curve as PNG, 800 x 450."""
+    figure, upper, lower = two_panels(curve.title)
+    newest = quantity(curve.values[-1], curve.channel.unit)
+    upper.set_title(newest, loc="right", fontsize=19, fontweight="bold", color=LINE)
+    _draw_values(upper, curve)
+    _draw_chance(lower, curve)
+    for axes in (upper, lower):
+        axes.axvline(0, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
+    _draw_time(lower, curve)
+    return as_png(figure)
+
+
+def two_panels(title: str) -> tuple[Figure, Axes, Axes]:
+    """A picture of 800 x 450: values above, the risk below, on one time axis."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -137,14 +151,18 @@ def drawn(curve: Curve) -> bytes:
     upper, lower = figure.subplots(
         2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1], "hspace": 0.06}
     )
-    upper.set_title(curve.title, loc="left", fontsize=17, fontweight="bold", color=INK)
-    newest = quantity(curve.values[-1], curve.channel.unit)
-    upper.set_title(newest, loc="right", fontsize=19, fontweight="bold", color=LINE)
-    _draw_values(upper, curve)
-    _draw_chance(lower, curve)
+    upper.set_title(title, loc="left", fontsize=17, fontweight="bold", color=INK)
     for axes in (upper, lower):
-        _tidy(axes)
-    _draw_time(lower, curve)
+        axes.tick_params(labelsize=14, labelcolor=INK, length=0, pad=6)
+        axes.grid(axis="y", color=FAINT, alpha=0.25)
+        for side in ("top", "right", "left"):
+            axes.spines[side].set_visible(False)
+        axes.spines["bottom"].set_color(FAINT)
+    return figure, upper, lower
+
+
+def as_png(figure: Figure) -> bytes:
+    """The picture as a file."""
     png = BytesIO()
     figure.savefig(png, format="png", pil_kwargs={"optimize": True})
     return png.getvalue()
@@ -180,10 +198,13 @@ def _label(axes: Axes, place: tuple[float, float], words: str) -> None:
 
 
 def _draw_chance(axes: Axes, curve: Curve) -> None:
-    axes.fill_between(
-        curve.chance_minutes, curve.chances_pct, color=CHANCE, alpha=0.35, linewidth=0
-    )
-    axes.plot(curve.chance_minutes, curve.chances_pct, color=CHANCE, linewidth=2)
+    draw_risk(axes, curve.chance_minutes, curve.chances_pct)
+
+
+def draw_risk(axes: Axes, times: Sequence[float], chances_pct: Sequence[float]) -> None:
+    """The lower panel."""
+    axes.fill_between(times, chances_pct, color=CHANCE, alpha=0.35, linewidth=0)
+    axes.plot(times, chances_pct, color=CHANCE, linewidth=2)
     axes.set_ylim(0, 105)
     axes.set_yticks([0, 100], ["0", "100 %"])
     axes.text(0.01, 0.9, "risk", transform=axes.transAxes, fontsize=14, color=INK, va="top")
@@ -195,15 +216,6 @@ def _draw_time(axes: Axes, curve: Curve) -> None:
     step = 2 if begin < -5 else 1
     ticks = [-minutes for minutes in range(0, int(-begin) + 1, step)]
     axes.set_xticks(ticks, [f"{tick} min" if tick else "now" for tick in ticks])
-
-
-def _tidy(axes: Axes) -> None:
-    axes.tick_params(labelsize=14, labelcolor=INK, length=0, pad=6)
-    axes.grid(axis="y", color=FAINT, alpha=0.25)
-    axes.axvline(0, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(FAINT)
 
 
 def _range(curve: Curve) -> tuple[float, float]:

@@ -8,10 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import TYPE_CHECKING
 
-from bot.charts import CHANCE, DANGER, FAINT, INK, LINE, MOST_POINTS, PAPER, channel_of, shorten
+from bot.charts import (
+    CHANCE,
+    DANGER,
+    INK,
+    LINE,
+    MOST_POINTS,
+    as_png,
+    channel_of,
+    draw_risk,
+    shorten,
+    two_panels,
+)
 from bot.words import quantity
 from fleetpulse.alerts import Direction, Rule, rules_for
 from fleetpulse.stores.protocols import Alert, Device, Resolution, Rollup, Store, StoredReading
@@ -199,31 +209,14 @@ def _zone_of(alert: Alert, now_ms: int) -> Zone:
 
 def drawn(picture: Picture) -> bytes:
     """The picture as PNG, 800 x 450."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    around = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.1)  # inches: chats round the corners off
-    figure = Figure(figsize=(8, 4.5), dpi=100, facecolor=PAPER, layout=around)
-    FigureCanvasAgg(figure)
-    upper, lower = figure.subplots(
-        2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1], "hspace": 0.06}
-    )
-    upper.set_title(picture.title, loc="left", fontsize=17, fontweight="bold", color=INK)
+    figure, upper, lower = two_panels(picture.title)
     upper.set_title(picture.span.words, loc="right", fontsize=14, color=INK)
     _draw_values(upper, picture)
-    _draw_chances(lower, picture)
-    for axes in (upper, lower):
-        axes.tick_params(labelsize=14, labelcolor=INK, length=0, pad=6)
-        axes.grid(axis="y", color=FAINT, alpha=0.25)
-        for side in ("top", "right", "left"):
-            axes.spines[side].set_visible(False)
-        axes.spines["bottom"].set_color(FAINT)
+    known = [point for point in picture.points if point.chance is not None]
+    draw_risk(lower, [each.hours for each in known], [100 * (each.chance or 0) for each in known])
     lower.set_xlim(-picture.span.lasts_ms / _HOUR_MS, 0)
     lower.set_xticks(list(picture.span.ticks), list(picture.span.ticks.values()))
-    png = BytesIO()
-    figure.savefig(png, format="png", pil_kwargs={"optimize": True})
-    return png.getvalue()
+    return as_png(figure)
 
 
 def _draw_values(axes: Axes, picture: Picture) -> None:
@@ -261,16 +254,3 @@ def _line(picture: Picture) -> tuple[list[float], list[float], list[float], list
         rows.append((point.hours, low, high, value))
     hours, lows, highs, means = zip(*rows, strict=True)
     return list(hours), list(lows), list(highs), list(means)
-
-
-def _draw_chances(axes: Axes, picture: Picture) -> None:
-    known = [
-        (point.hours, 100 * point.chance) for point in picture.points if point.chance is not None
-    ]
-    if known:
-        hours, chances_pct = zip(*known, strict=True)
-        axes.fill_between(hours, chances_pct, color=CHANCE, alpha=0.35, linewidth=0)
-        axes.plot(hours, chances_pct, color=CHANCE, linewidth=1.5)
-    axes.set_ylim(0, 105)
-    axes.set_yticks([0, 100], ["0", "100 %"])
-    axes.text(0.01, 0.9, "risk", transform=axes.transAxes, fontsize=14, color=INK, va="top")
