@@ -75,6 +75,7 @@ class ChatBot:
         self._clock = clock
         self._stale_after_ms = stale_after_ms(interval_s)
         self._health, self._metrics, self._watch = health, metrics, watch
+        self._moved: dict[str, str] = {}  # groups that became others, by target
         self._trouble_at: float | None = None  # of the loop's clock
         self._crash: Exception | None = None
 
@@ -126,6 +127,7 @@ class ChatBot:
             watch=self._watch,
             health=self._health,
             metrics=self._metrics,
+            moved=self._moved,
         )
 
         def deliver() -> None:
@@ -220,15 +222,23 @@ class ChatBot:
         except NotifyError as problem:
             log.warning("no answer sent", extra={"chat": chat.id, "problem": str(problem)})
 
+    def _target_of(self, chat_id: int) -> str | None:
+        """The listed chat that this is, or that became this one; None: it may not ask."""
+        if chat_id in self._listed:
+            return f"{PREFIX}{chat_id}"
+        here = f"{PREFIX}{chat_id}"
+        return next((old for old, new in list(self._moved.items()) if new == here), None)
+
     def _answer(self, chat_id: int, title: str, text: str) -> Post:
-        if chat_id not in self._listed:
+        target = self._target_of(chat_id)
+        if target is None:
             return Post(
                 f"I do not know this chat. Its id is {chat_id}: the owner of this bot can list it"
                 " in the setting FLEETPULSE_TELEGRAM_CHATS and start the bot again."
             )
         now = self._clock.now_ms()
         try:
-            follow(self._store, f"{PREFIX}{chat_id}", title, now)
+            follow(self._store, target, title, now)
         except StoreError as problem:
             log.warning("not subscribed", extra={"chat": chat_id, "problem": str(problem)})
         return answer(
@@ -236,7 +246,7 @@ class ChatBot:
             text,
             now,
             stale_after_ms=self._stale_after_ms,
-            said_by=f"{PREFIX}{chat_id}",
+            said_by=target,
         )
 
 

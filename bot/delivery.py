@@ -64,7 +64,7 @@ class Delivering:
     """Where one process stands in delivering: what it has planned, and whom it must let wait.
 
     listed: the targets that may be told; chart: draws an event, or gives None; watch, health,
-    metrics: where it says how it is.
+    metrics: where it says how it is; moved: filled in with the targets that became others.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Delivering:
         watch: Watch,
         health: Health,
         metrics: BotMetrics,
+        moved: dict[str, str] | None = None,
     ) -> None:
         self._store = store
         self._watch = watch
@@ -90,6 +91,9 @@ class Delivering:
         self._position: int | None = None  # in the outbox, once we have begun
         self._held: dict[str, int] = {}  # target -> until when it waits
         self._recent: dict[str, policy.Recent] = {}  # by target, what it was told lately
+        # Where a group is that has become another: found out anew by each process, so that a target
+        # keeps its name in the store, and nothing that waits can be lost on the way.
+        self._moved: dict[str, str] = {} if moved is None else moved
         self._stop = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
@@ -196,10 +200,11 @@ class Delivering:
             if post is None:
                 continue
             try:
-                message_id = self._sender.send(target.removeprefix(PREFIX), post)
+                now_at = self._moved.get(target, target)
+                message_id = self._sender.send(now_at.removeprefix(PREFIX), post)
             except NotifyError as problem:
                 self._not_sent(messages[place:], problem)
-                if not problem.permanent:
+                if not problem.permanent or problem.moved_to is not None:
                     return
             else:
                 now = self._clock.now_ms()
@@ -224,6 +229,13 @@ class Delivering:
 
     def _not_sent(self, messages: Sequence[policy.Message], problem: NotifyError) -> None:
         message, later = messages[0], messages[1:]
+        if problem.moved_to is not None:
+            log.warning(
+                "chat moved: put its new id into FLEETPULSE_TELEGRAM_CHATS",
+                extra={"target": message.target, "moved_to": problem.moved_to},
+            )
+            self._moved[message.target] = f"{PREFIX}{problem.moved_to}"
+            return  # nothing is recorded: the next round finds it there
         self._measures.not_sent(for_good=problem.permanent)
         if problem.permanent:
             log.error("chat given up", extra={"target": message.target, "problem": str(problem)})

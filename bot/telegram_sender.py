@@ -5,7 +5,8 @@
 | 429 with retry_after | wait so long, in this chat only |
 | 5xx, nothing, a time-out | try again later |
 | 400 to a photo or to HTML | send the words alone: a picture must not cost a warning |
-| 403, 400 to plain words, a group that became another | give this chat up |
+| 400 with migrate_to_chat_id: a group became a supergroup | go on in that one |
+| 403, 400 to plain words | give this chat up |
 """
 
 from __future__ import annotations
@@ -120,7 +121,9 @@ def refusal(problem: TelegramError) -> NotifyError:
         return NotifyError("the Bot API asks for time", retry_after_s=seconds(problem.retry_after))
     if isinstance(problem, InvalidToken):
         return NotifyError("the Bot API does not accept the token; check TELEGRAM_TOKEN")
-    gone = isinstance(problem, Forbidden | BadRequest | ChatMigrated)
+    if isinstance(problem, ChatMigrated):
+        return NotifyError(problem.message, permanent=True, moved_to=str(problem.new_chat_id))
+    gone = isinstance(problem, Forbidden | BadRequest)
     return NotifyError(problem.message, permanent=gone)
 
 

@@ -105,8 +105,14 @@ class NotifyError(FleetpulseError):
     """A channel did not take a message."""
 
     def __init__(
-        self, message: str, *, permanent: bool = False, retry_after_s: float | None = None
+        self,
+        message: str,
+        *,
+        permanent: bool = False,
+        retry_after_s: float | None = None,
+        moved_to: str | None = None,
     ) -> None:
         super().__init__(message)
         self.permanent = permanent
         self.retry_after_s = retry_after_s
+        self.moved_to = moved_to  # the id that the chat has now

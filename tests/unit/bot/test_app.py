@@ -196,6 +196,23 @@ def test_a_chat_that_is_not_listed_learns_its_id_and_nothing_else(chatting: Chat
     assert chatting.store.chats.get(TARGET) is None
 
 
+def test_a_group_that_became_another_may_ask_there_as_the_one_that_is_listed(
+    chatting: Chatting,
+) -> None:
+    async def story() -> None:
+        chatting.chat.say("/help")
+        await chatting.said("what you can ask")
+
+    bot = chatting.bot(listed=-42)
+    bot._moved["telegram:-42"] = TARGET
+    chatting.run(bot, story())
+
+    assert chatting.store.chats.get(TARGET) is None
+    known = chatting.store.chats.get("telegram:-42")
+    assert known is not None
+    assert known.active
+
+
 def test_a_listed_chat_that_was_given_up_is_told_again_once_it_writes(
     chatting: Chatting,
 ) -> None:

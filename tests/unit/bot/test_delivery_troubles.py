@@ -213,6 +213,42 @@ def test_a_chat_that_is_gone_is_told_nothing_more() -> None:
     assert [chat.chat_id for chat in bench.store.chats.active()] == [BOB]
 
 
+def test_a_group_that_became_a_supergroup_is_told_all_of_it_there() -> None:
+    bench = Bench(listed=[ADA, BOB])
+    bench.process.step()
+    bench.sender.refusals["1"] = NotifyError("moved", permanent=True, moved_to="-1007")
+    soon, stressed, recovered = an_episode(at=NOON)
+    bench.happen(soon, stressed)
+    bench.later(1)
+
+    bench.happen(recovered)
+    bench.later(1)
+
+    assert bench.sender.texts("1") == []
+    assert [words_of(text) for text in bench.sender.texts("-1007")] == [
+        "will soon be stressed",
+        "is stressed",
+        "has recovered",
+    ]
+    assert len(bench.sender.texts("2")) == 3
+    assert [chat.chat_id for chat in bench.store.chats.active()] == [ADA, BOB]
+
+
+def test_a_group_that_moved_is_found_again_after_a_restart_with_its_old_id() -> None:
+    bench = Bench()
+    bench.process.step()
+    bench.sender.refusals["1"] = NotifyError("moved", permanent=True, moved_to="-1007")
+    bench.happen(an_event())
+    bench.later(1)
+
+    bench.start()
+    bench.happen(an_event(device_id="pi-2", at=bench.clock.now_ms()))
+    for _ in range(3):
+        bench.later(1)
+
+    assert [words_of(text) for text in bench.sender.texts("-1007")] == ["will soon be stressed"] * 2
+
+
 def test_a_chart_that_cannot_be_drawn_does_not_cost_the_words(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -126,13 +126,13 @@ def test_a_chat_that_cannot_be_reached_is_given_up(code: int, description: str) 
     assert problem.value.permanent
 
 
-def test_a_group_that_became_another_is_given_up_with_its_new_id() -> None:
+def test_a_group_that_became_another_is_told_with_its_new_id() -> None:
     script = Script(refused(400, "Bad Request: group upgraded", migrate_to_chat_id=-1007))
 
-    with pytest.raises(NotifyError, match="-1007") as problem:
+    with pytest.raises(NotifyError) as problem:
         put(script, PICTURED)
 
-    assert problem.value.permanent
+    assert problem.value.moved_to == "-1007"
 
 
 def test_a_busy_bot_api_says_how_long_to_wait() -> None:
