@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fleetpulse.errors import DataError
-from fleetpulse.telemetry import CHANNEL, CHANNEL_NAMES, EARLIEST_MS, LATEST_MS
+from fleetpulse.telemetry import CHANNEL, CHANNEL_NAMES, is_milliseconds
 
 CHUNK_ROWS = 5_000
 _REQUIRED = ("device_id", "measured_at")
@@ -145,7 +145,7 @@ class CsvReadings:
             at = int(float(text))
         except (ValueError, OverflowError):
             at = -1
-        if not EARLIEST_MS <= at < LATEST_MS:
+        if not is_milliseconds(at):
             raise DataError(
                 f"{self._path}, line {number}: measured_at is {text!r}; it must be Unix"
                 " milliseconds, such as 1795342120081."

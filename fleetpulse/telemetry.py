@@ -59,8 +59,17 @@ CHANNEL_NAMES: tuple[str, ...] = tuple(channel.name for channel in CHANNELS)
 COLUMN: dict[str, int] = {name: column for column, name in enumerate(CHANNEL_NAMES)}
 CHANNEL: dict[str, Channel] = {channel.name: channel for channel in CHANNELS}
 
-# March 1973 and the year 2100: of now, a smaller number is seconds and a larger one microseconds.
-EARLIEST_MS, LATEST_MS = 100_000_000_000, 4_102_444_800_000
+_EARLIEST_MS, LATEST_MS = 100_000_000_000, 4_102_444_800_000  # March 1973, the year 2100
+_LONGEST_RECORDING_MS = 500_000_000  # nearly six days
+
+
+def is_milliseconds(at: int) -> bool:
+    """Whether a moment of a file can be meant in ms: since 1970, or since a recording began.
+
+    Of now, seconds since 1970 are between the two, and microseconds past both.
+    """
+    return 0 <= at < _LONGEST_RECORDING_MS or _EARLIEST_MS <= at < LATEST_MS
+
 
 KINDS: tuple[str, ...] = ("pc", "raspberry")
 

@@ -22,10 +22,10 @@ from fleetpulse.stores.protocols import Store, StoredReading
 from fleetpulse.telemetry import (
     CHANNEL,
     CHANNEL_NAMES,
-    EARLIEST_MS,
     KINDS,
     LATEST_MS,
     Reading,
+    is_milliseconds,
 )
 from model.features import kind_codes
 from model.history import Floats, Int64s
@@ -190,7 +190,7 @@ def _row_of(row: dict[str, str]) -> _Row:
     moment = row.get("measured_at")
     if moment:
         measured_at = int(float(moment))
-        if not EARLIEST_MS <= measured_at < LATEST_MS:
+        if not is_milliseconds(measured_at):
             raise ValueError(f"measured_at is {moment!r}, which is no Unix milliseconds")
     else:
         measured_at = round(1000 * float(row["t_s"]))

@@ -161,7 +161,7 @@ def test_a_file_without_rows_gives_one_without_rows(
         (b"device_id,measured_at,load_pct\na,1795342120,5\n", "must be Unix milliseconds"),
         (b"device_id,measured_at,load_pct\na,1795342120000000,5\n", "must be Unix milliseconds"),
         (
-            b"device_id,measured_at,load_pct\na,1795342120000,5\n\na,1,5\na,1795342120001,5\n",
+            b"device_id,measured_at,load_pct\na,1795342120000,5\n\na,-1,5\na,1795342120001,5\n",
             "line 4: measured_at",
         ),
         (b"device_id,measured_at,load_pct\na,soon,5\n", "measured_at is 'soon'"),
@@ -176,6 +176,21 @@ def test_a_file_that_cannot_be_scored_is_refused_in_a_sentence(
     path.write_bytes(content)
 
     assert sentence in refused(path, capsys)
+
+
+def test_times_since_a_recording_began_get_the_same_answers(
+    fleet: Sequence[Reading], tmp_path: Path
+) -> None:
+    begun_at = min(reading.measured_at for reading in fleet) // 300_000 * 300_000
+    rows = [cells(reading) for reading in fleet]
+    relative = [[*row[:2], str(int(row[2]) - begun_at), *row[3:]] for row in rows]
+
+    whole = scored(written(tmp_path / "in.csv", rows))
+    found = scored(written(tmp_path / "in.csv", relative))
+
+    assert [[row[name] for name in ADDED] for row in found] == [
+        [row[name] for name in ADDED] for row in whole
+    ]
 
 
 def test_lines_of_nothing_but_spaces_are_passed_over(tmp_path: Path) -> None:
