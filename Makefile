@@ -27,7 +27,7 @@ check: $(VENV)/.test ## format, lint, types, imports, and the tests that need no
 faults: $(VENV)/.test ## break everything around the product, at length (up to 40 minutes); writes docs/faults.md
 	FAULTS=full $(BIN)/pytest -q -p no:xdist tests/faults
 
-bench: $(VENV)/.test ## measure speed and cost (some minutes; on real Kafka)
+bench: $(VENV)/.test ## measure speed, cost and predictions (half an hour; on real Kafka)
 	$(BIN)/python -m benchmarks
 
 screenshots: $(VENV)/.test ## draw the README's pictures anew with headless Chromium
