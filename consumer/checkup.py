@@ -73,8 +73,8 @@ class Checkup:
         if not recent:
             return
         self._learn(slot, recent[-_NORMAL_HOURS:])
-        # Hours that are too old are given up; then the first weeks are those that are still there.
-        first = self._hours(device.device_id, device.first_seen_at, now)
+        # The first weeks that the store still has: hours that are too old are given up.
+        first = self._hours(device.device_id, 0, now)
         reference_ends_at = first[0].measured_at + REFERENCE_DAYS * DAY_MS
         if recent[0].measured_at < reference_ends_at:  # too young to have worn
             return

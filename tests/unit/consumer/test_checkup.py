@@ -15,7 +15,7 @@ from fleetpulse.alerts import Severity, State
 from fleetpulse.clock import ManualClock
 from fleetpulse.notices import Notices
 from fleetpulse.stores.memory import MemoryStore
-from fleetpulse.stores.protocols import Resolution
+from fleetpulse.stores.protocols import BUCKET_MS, Resolution
 from generators.simulated import PC
 from generators.years import Clogging, hours_of
 from model.normals import PERIOD_MS
@@ -126,6 +126,20 @@ def test_a_young_device_is_not_judged_but_its_normal_is_learned(bench: Bench) ->
     assert period == (BEGINS + 3 * DAY_MS) // PERIOD_MS
     assert 5 < means[0] < 60
     assert periods == 48 * 12
+
+
+def test_a_device_whose_only_hour_began_before_it_did_is_looked_at(bench: Bench) -> None:
+    bench.roster.slot("pc-1", "pc", ("telemetry.pc", 0))
+    at = BEGINS + HOUR_MS // 3
+    reading = a_reading("pc-1", at=at, seq=1, temperature_c=40.0, load_pct=5.0)
+    bench.store.save(scored(reading, new_devices=[a_device("pc-1", kind="pc", first_seen_at=at)]))
+    for resolution in (Resolution.MINUTE, Resolution.HOUR):
+        bench.store.roll(resolution, [("pc-1", at - at % BUCKET_MS[resolution])])
+    bench.clock.advance(max(0, BEGINS + 2 * HOUR_MS - bench.clock.now_ms()) / 1000)
+
+    bench.look()
+
+    assert len(bench.learned.told) == 1
 
 
 def test_a_device_is_looked_at_once_a_day(bench: Bench) -> None:
