@@ -14,8 +14,8 @@ from consumer.batch import Batch
 from consumer.csv_readings import Chunk
 from consumer.scoring import Scoring
 from consumer.stages.predict import Predictor
-from consumer.stages.quantities import quantity
-from fleetpulse.alerts import HORIZON_S, PREDICTED_RULES, RULE_NAMES, RULES, AlertEvent, State
+from consumer.stages.quantities import quantity_of
+from fleetpulse.alerts import HORIZON_S, PREDICTED_RULES, RULE_NAMES, AlertEvent, State
 from model.features import FEATURES
 from model.history import Int64s
 from model.judging import Answers, Judgement, Watched
@@ -27,7 +27,6 @@ _AHEAD = {"heat": "projected_60s", "overload": "load_room"}  # room left if it g
 
 Floats32 = NDArray[np.float32]
 Number = TypeVar("Number", bound=np.generic)
-_WATCHES = {rule.name: rule.watches for rule in RULES}
 
 
 class Alerts(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +102,7 @@ class Backtest:
         for rule, columns in self._columns.items():
             limit = self.scoring.rules.limit[batch.slots, RULE_NAMES.index(rule)]
             names = [feature.name for feature in FEATURES[rule]]
-            room = limit - quantity(batch, _WATCHES[rule])
+            room = limit - quantity_of(batch, rule)
             columns.room.append(room.astype(np.float32))
             columns.chance.append(batch.rule_probability[rule].astype(np.float32))
             if rule in batch.scores.candidates:

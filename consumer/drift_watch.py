@@ -10,6 +10,7 @@ from typing import Protocol
 from fleetpulse.clock import Clock
 from fleetpulse.errors import StoreError
 from fleetpulse.notices import Matter, Notices
+from fleetpulse.track_record import DAY_MS
 from model.domain import DRIFTED, OUTSIDE_SHARE, STEADY, Drift
 from model.features import FEATURES
 
@@ -17,7 +18,6 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 60.0
 _NAMED = 3  # features
-_A_DAY_MS = 86_400_000
 
 
 class Drifting(Protocol):
@@ -67,7 +67,7 @@ class DriftWatch:
 
         What a process said that is no more is ended by one that has run for a day.
         """
-        return self._said or self._clock.now_ms() - self._began_at >= _A_DAY_MS
+        return self._said or self._clock.now_ms() - self._began_at >= DAY_MS
 
 
 def _sentence(drifted: Mapping[str, Sequence[Drift]]) -> str:

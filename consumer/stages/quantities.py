@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consumer.batch import Batch
+from fleetpulse.alerts import RULES
 
 Quantity = Callable[[Batch], NDArray[np.float64]]
 
@@ -42,6 +43,14 @@ DERIVED: Mapping[str, Quantity] = {
     "throttle": throttle,
     "supply_voltage_v": supply_voltage_v,
 }
+
+
+_WATCHES = {rule.name: rule.watches for rule in RULES}
+
+
+def quantity_of(batch: Batch, rule: str) -> NDArray[np.float64]:
+    """What the rule of this name watches, [n]; NaN: not known."""
+    return quantity(batch, _WATCHES[rule])
 
 
 def quantity(batch: Batch, name: str) -> NDArray[np.float64]:

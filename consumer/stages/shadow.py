@@ -8,6 +8,7 @@ warning before is missed. Counts are metrics, and begin anew with the process.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -16,15 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consumer.batch import Batch
-from consumer.stages.quantities import quantity
+from consumer.stages.quantities import quantity_of
 from consumer.stages.rules import RuleBook
-from fleetpulse.alerts import HORIZON_S, PREDICTED_RULES, RULE_NAMES, RULES
+from fleetpulse.alerts import HORIZON_S, PREDICTED_RULES, RULE_NAMES
 from fleetpulse.track_record import Outcome
 
 IN_USE, CANDIDATE = "in use", "candidate"
 _HORIZON_MS = round(1000 * HORIZON_S)
 _NEVER_MS = -(2**62)
-_WATCHES = {rule.name: rule.watches for rule in RULES}
 Key = tuple[str, str, str]  # rule, model version, IN_USE or CANDIDATE
 
 
@@ -107,9 +107,13 @@ class Shadow:
         self._watched = watched
         if not asked or not len(batch):
             return batch
-        for rows in _one_of_a_device(batch.slots, np.flatnonzero(~batch.late & ~batch.replayed)):
-            for (name, version, role), one in watched.items():
-                self._judge(batch, rows, name, version, role, one)
+        judged = np.flatnonzero(~batch.late & ~batch.replayed)
+        parts = _one_of_a_device(batch.slots, judged)
+        for (name, version, role), one in watched.items():
+            found = self._outcomes(batch, parts, name, role, one)
+            for outcome, count in found.items():
+                labels = {"rule": name, "version": version, "role": role, "outcome": outcome}
+                self._counts.labels(**labels).inc(count)
         return batch
 
     def forget(self, slots: NDArray[np.int64]) -> None:
@@ -117,30 +121,33 @@ class Shadow:
         for one in self._watched.values():
             one.forget(slots)
 
-    def _judge(
+    def _outcomes(
         self,
         batch: Batch,
-        rows: NDArray[np.int64],
+        parts: Sequence[NDArray[np.int64]],
         name: str,
-        version: str,
         role: str,
         watched: _Watched,
-    ) -> None:
-        column, slots = RULE_NAMES.index(name), batch.slots[rows]
-        with np.errstate(invalid="ignore"):
-            room = self._rules.limit[slots, column] - quantity(batch, _WATCHES[name])[rows]
-            # Each by its own threshold, whatever an owner has chosen for a device.
-            if role == CANDIDATE:
-                threshold = batch.scores.candidates[name].threshold
-                warns = batch.scores.candidate_probability[name][rows] >= threshold
-            else:
-                threshold = batch.scores.thresholds[name]
-                warns = batch.rule_probability[name][rows] >= threshold
-        found = watched.outcomes(slots, batch.measured_at[rows], warns, room)
-        for outcome, count in found.items():
-            if count:
-                labels = {"rule": name, "version": version, "role": role, "outcome": outcome}
-                self._counts.labels(**labels).inc(count)
+    ) -> Counter[Outcome]:
+        """What one model's warnings have come to; only what happened at all."""
+        limit = self._rules.limit[batch.slots, RULE_NAMES.index(name)]
+        room = limit - quantity_of(batch, name)
+        # Each by its own threshold, whatever an owner has chosen for a device.
+        if role == CANDIDATE:
+            threshold = batch.scores.candidates[name].threshold
+            probability = batch.scores.candidate_probability[name]
+        else:
+            threshold = batch.scores.thresholds[name]
+            probability = batch.rule_probability[name]
+        warns = probability >= threshold
+        found = Counter[Outcome]()
+        for rows in parts:
+            found.update(
+                watched.outcomes(
+                    batch.slots[rows], batch.measured_at[rows], warns[rows], room[rows]
+                )
+            )
+        return +found
 
 
 def _keys(batch: Batch, asked: Sequence[str]) -> Iterator[Key]:
@@ -151,9 +158,12 @@ def _keys(batch: Batch, asked: Sequence[str]) -> Iterator[Key]:
 
 def _one_of_a_device(
     slots: NDArray[np.int64], rows: NDArray[np.int64]
-) -> Iterator[NDArray[np.int64]]:
+) -> Sequence[NDArray[np.int64]]:
     """These rows in parts, in order, none of which has two of one device."""
-    while len(rows):
-        _, first = np.unique(slots[rows], return_index=True)
-        yield rows[first]
-        rows = np.delete(rows, first)
+    if not len(rows):
+        return []
+    order = rows[np.argsort(slots[rows], kind="stable")]
+    firsts = np.flatnonzero(np.diff(slots[order], prepend=-1))
+    number = np.arange(len(order)) - np.repeat(firsts, np.diff(firsts, append=len(order)))
+    by_part = np.argsort(number, kind="stable")
+    return np.split(order[by_part], np.cumsum(np.bincount(number))[:-1])
