@@ -74,10 +74,9 @@ def threshold_of_warnings(questions: Questions, chance: Floats, precision: float
     All questions of the machines and limits must be there. If no chance is so sure, the one from
     which on warnings are right most often.
     """
-    pairs = np.stack([questions.slots, questions.limit])
-    _, device = np.unique(pairs, axis=1, return_inverse=True)
-    order = np.lexsort((questions.measured_at, device.ravel()))
-    device, at = device.ravel()[order], questions.measured_at[order]
+    device = _numbered(questions.slots, questions.limit)
+    order = np.lexsort((questions.measured_at, device))
+    device, at = device[order], questions.measured_at[order]
     chance, known = chance[order], questions.known[order]
     reached = questions.reached[order]
     candidates = np.unique(np.quantile(chance[reached], _QUANTILES))
@@ -170,11 +169,9 @@ def warnings_at(questions: Questions, chance: Floats, threshold: float) -> dict[
 def lead_times(questions: Questions, warned: NDArray[np.bool_]) -> Floats:
     """Seconds from the first warning to the crossing, of each crossing that was warned of."""
     right = warned & ~np.isnan(questions.seconds)
-    moments = questions.measured_at[right] + np.round(1000 * questions.seconds[right])
-    keys = np.stack([questions.slots[right], questions.limit[right], moments])
-    _, crossing = np.unique(keys, axis=1, return_inverse=True)
+    crossing = _crossing_of(questions, right)
     leads = np.zeros(int(crossing.max(initial=-1)) + 1)
-    np.maximum.at(leads, crossing.ravel(), questions.seconds[right])
+    np.maximum.at(leads, crossing, questions.seconds[right])
     return leads
 
 
@@ -184,11 +181,9 @@ def first_warnings(questions: Questions, warned: NDArray[np.bool_]) -> Floats:
     Of each session and limit that was warned of in the _LONG_BEFORE_S before it, rightly or too
     early; what was said still earlier was of something else.
     """
-    pairs, place = np.unique(
-        np.stack([questions.slots, questions.limit]), axis=1, return_inverse=True
-    )
-    place, reached = place.ravel(), ~np.isnan(questions.seconds)
-    crossing, first = np.full(pairs.shape[1], np.inf), np.full(pairs.shape[1], np.inf)
+    place, reached = _numbered(questions.slots, questions.limit), ~np.isnan(questions.seconds)
+    pairs = int(place.max(initial=-1)) + 1
+    crossing, first = np.full(pairs, np.inf), np.full(pairs, np.inf)
     moments = questions.measured_at[reached] + 1000 * questions.seconds[reached]
     np.minimum.at(crossing, place[reached], moments)
     ahead_ms = crossing[place] - questions.measured_at
@@ -201,10 +196,20 @@ def first_warnings(questions: Questions, warned: NDArray[np.bool_]) -> Floats:
 
 def crossings(questions: Questions) -> int:
     """How many times a limit is reached."""
-    reached = ~np.isnan(questions.seconds)
-    moments = questions.measured_at[reached] + np.round(1000 * questions.seconds[reached])
-    keys = np.stack([questions.slots[reached], questions.limit[reached], moments])
-    return int(np.unique(keys, axis=1).shape[1])
+    return int(_crossing_of(questions, ~np.isnan(questions.seconds)).max(initial=-1)) + 1
+
+
+def _crossing_of(questions: Questions, rows: NDArray[np.bool_] | Int64s) -> Int64s:
+    """Which crossing each of these rows leads to, numbered from 0; all of them lead to one."""
+    moments = questions.measured_at[rows] + np.round(1000 * questions.seconds[rows])
+    return _numbered(questions.slots[rows], questions.limit[rows], moments)
+
+
+def _numbered(*columns: Int64s | Floats) -> Int64s:
+    """Each row's number among the different rows of these columns, [n]."""
+    _, number = np.unique(np.stack(columns), axis=1, return_inverse=True)
+    found: Int64s = number.ravel()
+    return found
 
 
 def calibration_error(reached: NDArray[np.bool_], chance: Floats) -> float:
@@ -235,10 +240,7 @@ def misses(rule: str, evidence: Evidence, threshold: float) -> Iterator[Case]:
     """Crossings that nothing was said of, the most surprising first; one of each machine."""
     questions, chance = evidence.questions, evidence.chance
     reached = np.flatnonzero(~np.isnan(questions.seconds))
-    moments = questions.measured_at[reached] + np.round(1000 * questions.seconds[reached])
-    keys = np.stack([questions.slots[reached], questions.limit[reached], moments])
-    _, crossing = np.unique(keys, axis=1, return_inverse=True)
-    crossing = crossing.ravel()
+    crossing = _crossing_of(questions, reached)
     highest = np.zeros(int(crossing.max(initial=-1)) + 1)
     np.maximum.at(highest, crossing, chance[reached])
     surprise = np.bincount(crossing, -np.log(np.clip(chance[reached], 1e-6, 1.0)))

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.alerts import HORIZON_S, RULES
+from fleetpulse.alerts import HORIZON_S, rule_named
 from fleetpulse.stores.pages import all_alerts
 from fleetpulse.stores.protocols import Alert, Opinion, Store
+from fleetpulse.telemetry import KINDS
 from fleetpulse.track_record import outcome_of
 from model.questions import Questions
 from model.sessions import machine_of
@@ -21,7 +22,6 @@ VERDICT_WEIGHT = 10.0
 _SUREST = 0.95
 _HORIZON_MS = round(1000 * HORIZON_S)
 _MOST_DECIDING = 200_000  # of these questions, each with all its features
-_RULES = {rule.name: rule for rule in RULES}
 _EVER = 2**62  # Unix ms: every horizon is over
 
 
@@ -85,8 +85,8 @@ def in_force(questions: Questions, rule: str, lessons: Sequence[Lesson], seed: i
 
     The limits are the rule's own and those that it had when it was judged.
     """
-    limits = [_RULES[rule].limit, *_RULES[rule].limits.values(), *limits_of(lessons, rule)]
-    asked = np.flatnonzero(np.isin(questions.limit, limits))
+    limits = {rule_named(rule, kind).limit for kind in KINDS} | limits_of(lessons, rule)
+    asked = np.flatnonzero(np.isin(questions.limit, list(limits)))
     machines, place, counts = np.unique(
         questions.groups[asked], return_inverse=True, return_counts=True
     )

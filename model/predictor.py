@@ -259,30 +259,20 @@ def _parts(rows: int) -> list[slice]:
 
 
 def _together(parts: Sequence[Scores]) -> Scores:
-    first = parts[0]
     return Scores(
-        probability={
-            rule: np.concatenate([part.probability[rule] for part in parts])
-            for rule in first.probability
-        },
-        estimate={
-            rule: np.concatenate([part.estimate[rule] for part in parts]) for rule in first.estimate
-        },
-        expected_s={
-            rule: np.concatenate([part.expected_s[rule] for part in parts])
-            for rule in first.expected_s
-        },
+        probability=_by_rule([part.probability for part in parts]),
+        estimate=_by_rule([part.estimate for part in parts]),
+        expected_s=_by_rule([part.expected_s for part in parts]),
         load_mean_60s=np.concatenate([part.load_mean_60s for part in parts]),
-        features={
-            rule: np.concatenate([part.features[rule] for part in parts]) for rule in first.features
-        },
+        features=_by_rule([part.features for part in parts]),
         normals=np.concatenate([part.normals for part in parts]),
-        models=first.models,
-        candidate_probability={
-            rule: np.concatenate([part.candidate_probability[rule] for part in parts])
-            for rule in first.candidate_probability
-        },
+        models=parts[0].models,
+        candidate_probability=_by_rule([part.candidate_probability for part in parts]),
     )
+
+
+def _by_rule(parts: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
+    return {rule: np.concatenate([part[rule] for part in parts]) for rule in parts[0]}
 
 
 def _codes(kinds: Sequence[str] | NDArray[np.str_] | NDArray[np.number]) -> Floats:

@@ -107,7 +107,8 @@ def make(
     """
     out_of_fold = [np.full(len(part.questions), np.nan) for part in parts]
     deciding = [np.full(len(part.deciding or ()), np.nan) for part in parts]
-    splits = _folds(parts, seed)
+    folds = _folds(parts, seed)
+    splits = _splits(folds)
     for number, fold in enumerate(splits):
         progress(f"{rule}: fold {number + 1} of {FOLDS}")
         seen = [part.questions.of(inside) for part, (inside, _) in zip(parts, fold, strict=True)]
@@ -132,7 +133,7 @@ def make(
     calibrated = _calibrated(parts, out_of_fold, splits)
     evidence = [
         _evidence(part, chance, fold)
-        for part, chance, fold in zip(parts, calibrated, _fold_of(parts, splits), strict=True)
+        for part, chance, fold in zip(parts, calibrated, folds, strict=True)
         if (fold >= 0).any()
     ]
     deciding = [np.interp(raw, *calibration) for raw in deciding]
@@ -144,10 +145,10 @@ def make(
     return Made(content=content, card=card, evidence=evidence)
 
 
-def _folds(parts: Sequence[Part], seed: int) -> Splits:
-    """Machines are cut into FOLDS, each into the same one in all parts.
+def _folds(parts: Sequence[Part], seed: int) -> list[Int64s]:
+    """In which of FOLDS each question is left out: a machine in the same one in all parts.
 
-    One that is alone in its part teaches and is never asked.
+    -1, never: one that is alone in its part teaches and is not asked.
     """
     fold_of: dict[str, int] = {}
     for part in parts:
@@ -157,23 +158,18 @@ def _folds(parts: Sequence[Part], seed: int) -> Splits:
             splitter = GroupKFold(folds, shuffle=True, random_state=seed)
             for fold, (_, outside) in enumerate(splitter.split(groups, groups=groups)):
                 fold_of |= dict.fromkeys(np.unique(groups[outside]).tolist(), fold)
-    found = [
+    return [
         np.array([fold_of.get(group, -1) for group in part.questions.groups.tolist()])
         for part in parts
     ]
+
+
+def _splits(folds: Sequence[Int64s]) -> Splits:
+    """The same as places: of each fold and part, those inside and those left out."""
     return [
-        [(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)) for folds in found]
+        [(np.flatnonzero(of_part != fold), np.flatnonzero(of_part == fold)) for of_part in folds]
         for fold in range(FOLDS)
     ]
-
-
-def _fold_of(parts: Sequence[Part], splits: Splits) -> list[Int64s]:
-    """In which fold each question was left out."""
-    folds = [np.full(len(part.questions), -1) for part in parts]
-    for number, fold in enumerate(splits):
-        for numbers, (_, outside) in zip(folds, fold, strict=True):
-            numbers[outside] = number
-    return folds
 
 
 def _evidence(part: Part, chance: Floats, fold: Int64s) -> Evidence:

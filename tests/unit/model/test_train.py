@@ -76,7 +76,7 @@ def test_other_data_give_another_file() -> None:
 def test_no_machine_is_on_both_sides_of_a_split() -> None:
     part = a_part()
 
-    for (inside, outside), *_ in train._folds([part], seed=0):
+    for (inside, outside), *_ in train._splits(train._folds([part], seed=0)):
         groups = part.questions.groups
         assert not set(groups[inside]) & set(groups[outside])
 
@@ -355,7 +355,7 @@ def test_a_machine_that_is_in_two_parts_is_on_one_side_of_each_split() -> None:
     half = part.questions.of(part.questions.slots % 2 == 0)
     other = replace(part, questions=half)
 
-    splits = train._folds([part, other], seed=0)
+    splits = train._splits(train._folds([part, other], seed=0))
 
     for (taught, _), (_, asked) in splits:
         machines = set(part.questions.groups[taught].tolist())
