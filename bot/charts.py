@@ -132,7 +132,7 @@ def drawn(curve: Curve) -> bytes:
     newest = quantity(curve.values[-1], curve.channel.unit)
     upper.set_title(newest, loc="right", fontsize=19, fontweight="bold", color=LINE)
     _draw_values(upper, curve)
-    _draw_chance(lower, curve)
+    draw_risk(lower, curve.chance_minutes, curve.chances_pct)
     for axes in (upper, lower):
         axes.axvline(0, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
     _draw_time(lower, curve)
@@ -177,7 +177,7 @@ def _draw_values(axes: Axes, curve: Curve) -> None:
         zone = (curve.limit, high) if curve.is_above else (low, curve.limit)
         axes.axhspan(*zone, color=DANGER, alpha=0.10, linewidth=0)
         axes.axhline(curve.limit, color=DANGER, linewidth=2)
-        _label(axes, (0.01, curve.limit), f"limit {quantity(curve.limit, curve.channel.unit)}")
+        label_limit(axes, curve.limit, curve.channel)
         if curve.expected_minutes is not None:
             ends = (curve.expected_minutes, curve.limit)
             axes.plot(*zip(now, ends, strict=True), color=LINE, linewidth=2, linestyle=(0, (2, 2)))
@@ -185,20 +185,17 @@ def _draw_values(axes: Axes, curve: Curve) -> None:
     axes.plot(*now, marker="o", markersize=10, color=LINE, markeredgecolor=PAPER, mew=2)
 
 
-def _label(axes: Axes, place: tuple[float, float], words: str) -> None:
+def label_limit(axes: Axes, limit: float, channel: Channel, *, below: bool = False) -> None:
+    """Name the line of a limit, above or below it."""
     axes.annotate(
-        words,
-        place,
+        f"limit {quantity(limit, channel.unit)}",
+        (0.01, limit),
         xycoords=axes.get_yaxis_transform(),
-        xytext=(2, 4),
+        xytext=(2, -18 if below else 4),
         textcoords="offset points",
         fontsize=14,
         color=DANGER,
     )
-
-
-def _draw_chance(axes: Axes, curve: Curve) -> None:
-    draw_risk(axes, curve.chance_minutes, curve.chances_pct)
 
 
 def draw_risk(axes: Axes, times: Sequence[float], chances_pct: Sequence[float]) -> None:

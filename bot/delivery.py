@@ -200,8 +200,8 @@ class Delivering:
             if post is None:
                 continue
             try:
-                now_at = self._moved.get(target, target)
-                message_id = self._sender.send(now_at.removeprefix(PREFIX), post)
+                where = self._moved.get(target, target)
+                message_id = self._sender.send(where.removeprefix(PREFIX), post)
             except NotifyError as problem:
                 self._not_sent(messages[place:], problem)
                 if not problem.permanent or problem.moved_to is not None:

@@ -19,12 +19,20 @@ from bot.charts import (
     as_png,
     channel_of,
     draw_risk,
+    label_limit,
     shorten,
     two_panels,
 )
-from bot.words import quantity
 from fleetpulse.alerts import Direction, Rule, rules_for
-from fleetpulse.stores.protocols import Alert, Device, Resolution, Rollup, Store, StoredReading
+from fleetpulse.stores.protocols import (
+    BUCKET_MS,
+    Alert,
+    Device,
+    Resolution,
+    Rollup,
+    Store,
+    StoredReading,
+)
 from fleetpulse.telemetry import Channel
 
 if TYPE_CHECKING:
@@ -48,9 +56,7 @@ class Span:
     @property
     def step_h(self) -> float:
         """How far apart its points are, about."""
-        if self.resolution is None:
-            return 30 / 3600
-        return 1 / 60 if self.resolution is Resolution.MINUTE else 1.0
+        return 30 / 3600 if self.resolution is None else BUCKET_MS[self.resolution] / _HOUR_MS
 
 
 SPANS: Mapping[str, Span] = {
@@ -230,15 +236,7 @@ def _draw_values(axes: Axes, picture: Picture) -> None:
     axes.plot(hours, values, color=LINE, linewidth=2.2, solid_capstyle="round")
     if picture.limit is not None:
         axes.axhline(picture.limit, color=DANGER, linewidth=2)
-        axes.annotate(
-            f"limit {quantity(picture.limit, picture.channel.unit)}",
-            (0.01, picture.limit),
-            xycoords=axes.get_yaxis_transform(),
-            xytext=(2, 4 if picture.is_above else -18),
-            textcoords="offset points",
-            fontsize=14,
-            color=DANGER,
-        )
+        label_limit(axes, picture.limit, picture.channel, below=not picture.is_above)
     axes.margins(y=0.18)
 
 

@@ -111,20 +111,18 @@ def group_post(events: Sequence[AlertEvent]) -> Post:
     Each rule of each device counts where it is now.
     """
     newest = {(event.device_id, event.rule): event for event in events}
-    devices = {event.device_id for event in newest.values() if not notices.is_notice(event)}
+    ours = [event for event in newest.values() if notices.is_notice(event)]
+    theirs = [event for event in newest.values() if not notices.is_notice(event)]
+    devices = {event.device_id for event in theirs}
     lines = [f"🔔 <b>{number_of(len(devices), 'device')}</b> at once"]
-    lines += [line for each in newest.values() if notices.is_notice(each) for line in _told(each)]
+    for event in ours:
+        lines += notices.alert_lines(event, None)
     together: dict[tuple[int, str], list[AlertEvent]] = {}
-    for event in newest.values():
-        if not notices.is_notice(event):
-            together.setdefault((_GROUP_ORDER[event.state], event.rule), []).append(event)
+    for event in theirs:
+        together.setdefault((_GROUP_ORDER.index(event.state), event.rule), []).append(event)
     names = min(GROUP_NAMES, GROUP_NAMES_IN_ALL // max(1, len(together)))
     lines += [_group_line(together[key], names) for key in sorted(together)]
     return Post("\n".join(lines), (Button("Devices", "/devices"), Button("Alerts", "/alerts")))
-
-
-def _told(notice: AlertEvent) -> list[str]:
-    return notices.alert_lines(notice, None)
 
 
 def _group_line(events: Sequence[AlertEvent], most_names: int) -> str:
@@ -288,17 +286,12 @@ PHRASES: dict[State, Phrase] = {
 }
 
 # Worst first.
-_GROUP_ORDER = {
-    state: place
-    for place, state in enumerate(
-        [
-            State.STRESSED,
-            State.SOON,
-            State.OFFLINE,
-            State.UNKNOWN,
-            State.RECOVERED,
-            State.ONLINE,
-            State.OK,
-        ]
-    )
-}
+_GROUP_ORDER = (
+    State.STRESSED,
+    State.SOON,
+    State.OFFLINE,
+    State.UNKNOWN,
+    State.RECOVERED,
+    State.ONLINE,
+    State.OK,
+)
