@@ -71,11 +71,12 @@ def opened(path: Path, what: str) -> Iterator[tuple[CsvReadings, Callable[[], No
             "is no file, and it may have to be read twice" if path.exists() else "is not there"
         )
         raise DataError(f"{path} {what_it_is}: name another --input.")
+    try:
+        file = path.open("rb")
+    except OSError as problem:
+        raise DataError(f"{path} cannot be read: {problem.strerror}.") from problem
     console = Console(stderr=True)
-    with (
-        path.open("rb") as file,
-        Progress(transient=True, disable=not sys.stderr.isatty(), console=console) as bar,
-    ):
+    with file, Progress(transient=True, disable=not sys.stderr.isatty(), console=console) as bar:
         task = bar.add_task(what, total=path.stat().st_size)
         yield CsvReadings(file, path), lambda: bar.update(task, completed=file.tell())
 

@@ -84,8 +84,7 @@ def shadow(registry: ModelRegistry, options: argparse.Namespace) -> None:
         sys.stdout.write("Nothing scores in the shadow any more.\n")
     sys.stdout.write(
         "Consumers follow within 30 s; compare fleetpulse_consumer_shadow_outcomes_total in their"
-        " metrics,"
-        " or `fleetpulse backtest --candidate`.\n"
+        " metrics, or `fleetpulse backtest --candidate`.\n"
     )
 
 

@@ -7,6 +7,7 @@ import os
 import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -208,6 +209,24 @@ def test_a_load_that_is_a_share_is_told(tmp_path: Path, capsys: pytest.CaptureFi
     scored(path)
 
     assert "it is meant in percent" in capsys.readouterr().err
+
+
+def test_a_file_that_may_not_be_read_is_the_input_and_not_the_output(
+    fleet: Sequence[Reading],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path, allowed = written(tmp_path / "in.csv", [cells(fleet[0])]), Path.open
+
+    def guarded(self: Path, *args: Any, **options: Any) -> Any:
+        if self == path:
+            raise PermissionError(13, "Permission denied")
+        return allowed(self, *args, **options)
+
+    monkeypatch.setattr(Path, "open", guarded)
+
+    assert "in.csv cannot be read: Permission denied." in refused(path, capsys)
 
 
 def test_what_is_no_file_is_neither_read_nor_replaced(
