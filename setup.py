@@ -76,6 +76,7 @@ setup(
     packages=[
         "fleetpulse",
         "fleetpulse.cli",
+        "fleetpulse.delivery",
         "fleetpulse.stores",
         "fleetpulse.stores.migrations",
         "fleetpulse.stores.migrations.versions",

@@ -25,12 +25,12 @@ from telegram.ext import (
 from telegram.request import HTTPXRequest
 
 from bot.addressing import Address
-from bot.charts import chart_of, warm_up
 from bot.commands import COMMANDS, answer
-from bot.delivery import PREFIX, Delivering, follow
-from bot.messages import Post
 from bot.telegram_sender import TelegramSender
 from fleetpulse.clock import Clock
+from fleetpulse.delivery.charts import chart_of, warm_up
+from fleetpulse.delivery.loop import Delivering, follow
+from fleetpulse.delivery.messages import Post
 from fleetpulse.errors import FleetpulseError, NotifyError, SettingsError, StoreError
 from fleetpulse.health import Health
 from fleetpulse.metrics import BotMetrics
@@ -43,6 +43,8 @@ CLOSE_S = 1.0  # for the connections, and for the last heartbeat
 QUIET_S = 45.0  # without a failure: what was wrong may be over
 LONGEST_WAIT_S = 15.0  # between two attempts at first contact
 READ_S = 20.0
+KIND = "telegram"
+PREFIX = f"{KIND}:"
 ANSWERS_AT_ONCE = 8
 
 log = logging.getLogger(__name__)
@@ -119,6 +121,7 @@ class ChatBot:
         loop = asyncio.get_running_loop()
         targets = [f"{PREFIX}{chat_id}" for chat_id in sorted(self._listed)]
         delivering = Delivering(
+            kind=KIND,
             store=self._store,
             sender=sender,
             clock=self._clock,

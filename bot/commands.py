@@ -16,10 +16,7 @@ from itertools import islice
 
 import msgspec
 
-from bot import notices, trends
 from bot.history_charts import SPANS, chart_of_device
-from bot.messages import PHRASES, Button, Post, alert_post, fitting, status_buttons
-from bot.words import about, ago, number_of, past_limit, percent, quantity, rule_called
 from fleetpulse.alerts import (
     STATUS_ORDER,
     AlertEvent,
@@ -29,6 +26,17 @@ from fleetpulse.alerts import (
     checked_change,
     rule_named,
     rules_for,
+)
+from fleetpulse.delivery import notices, trends
+from fleetpulse.delivery.messages import PHRASES, Button, Post, alert_post, fitting, status_buttons
+from fleetpulse.delivery.words import (
+    about,
+    ago,
+    number_of,
+    past_limit,
+    percent,
+    quantity,
+    rule_called,
 )
 from fleetpulse.errors import InvalidRule, StoreError, UnknownDevice, UnknownRule
 from fleetpulse.notices import OURSELVES

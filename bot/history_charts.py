@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.charts import (
+from fleetpulse.alerts import Direction, Rule, rules_for
+from fleetpulse.delivery.charts import (
     CHANCE,
     DANGER,
     INK,
@@ -23,7 +24,6 @@ from bot.charts import (
     shorten,
     two_panels,
 )
-from fleetpulse.alerts import Direction, Rule, rules_for
 from fleetpulse.stores.protocols import (
     BUCKET_MS,
     Alert,

@@ -38,7 +38,7 @@ from telegram.error import (
 )
 from telegram.ext import ExtBot
 
-from bot.messages import Button, Post
+from fleetpulse.delivery.messages import Button, Post
 from fleetpulse.errors import NotifyError
 
 SEND_S = 45.0  # what hangs longer is tried again

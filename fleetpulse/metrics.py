@@ -46,7 +46,7 @@ class Metric:
 
     name: str
     kind: Kind
-    process: str  # whose it is; `every`: of agent, consumer and bot
+    process: str  # whose it is; `every`: of all but the API; `delivery`: of bot and notify
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
@@ -207,44 +207,45 @@ METRICS: tuple[Metric, ...] = (
         process="agent",
         help="Unix time of the newest reading.",
     ),
-    # -- the bot
+    # -- delivery
     Metric(
-        name="fleetpulse_bot_sent_messages_total",
+        name="fleetpulse_delivery_sent_messages_total",
         kind=Kind.COUNTER,
-        process="bot",
+        process="delivery",
         help="Warnings and summaries that a chat has got; answers to commands are not counted.",
     ),
     Metric(
-        name="fleetpulse_bot_failed_messages_total",
+        name="fleetpulse_delivery_failed_messages_total",
         kind=Kind.COUNTER,
-        process="bot",
+        process="delivery",
         help="Messages that were given up.",
     ),
     Metric(
-        name="fleetpulse_bot_postponed_messages_total",
+        name="fleetpulse_delivery_postponed_messages_total",
         kind=Kind.COUNTER,
-        process="bot",
+        process="delivery",
         help="Attempts to send that failed and are repeated later.",
     ),
     Metric(
-        name="fleetpulse_bot_delivery_seconds",
+        name="fleetpulse_delivery_seconds",
         kind=Kind.HISTOGRAM,
-        process="bot",
+        process="delivery",
         buckets=PATIENT_S,
         help="Time from an event's storing to the message; those told in a summary are left out.",
     ),
     Metric(
-        name="fleetpulse_bot_queued_deliveries",
+        name="fleetpulse_delivery_queued_deliveries",
         kind=Kind.GAUGE,
-        process="bot",
+        process="delivery",
         help="Deliveries that wait in the store, those that are not due yet too.",
     ),
     Metric(
-        name="fleetpulse_bot_waiting_chats",
+        name="fleetpulse_delivery_waiting_chats",
         kind=Kind.GAUGE,
-        process="bot",
+        process="delivery",
         help="Chats that take no messages just now.",
     ),
+    # -- the bot
     Metric(
         name="fleetpulse_bot_last_ping_timestamp_seconds",
         kind=Kind.GAUGE,
@@ -372,16 +373,23 @@ class AgentMetrics:
         self.last_reading_at = gauge(registry, "fleetpulse_agent_last_reading_timestamp_seconds")
 
 
-class BotMetrics:
+class DeliveryMetrics:
+    """What is delivered, by the bot or by notify."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.sent = counter(registry, "fleetpulse_delivery_sent_messages_total")
+        self.failed = counter(registry, "fleetpulse_delivery_failed_messages_total")
+        self.postponed = counter(registry, "fleetpulse_delivery_postponed_messages_total")
+        self.delivery_seconds = histogram(registry, "fleetpulse_delivery_seconds")
+        self.queued = gauge(registry, "fleetpulse_delivery_queued_deliveries")
+        self.waiting_chats = gauge(registry, "fleetpulse_delivery_waiting_chats")
+
+
+class BotMetrics(DeliveryMetrics):
     """What the bot tells."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.sent = counter(registry, "fleetpulse_bot_sent_messages_total")
-        self.failed = counter(registry, "fleetpulse_bot_failed_messages_total")
-        self.postponed = counter(registry, "fleetpulse_bot_postponed_messages_total")
-        self.delivery_seconds = histogram(registry, "fleetpulse_bot_delivery_seconds")
-        self.queued = gauge(registry, "fleetpulse_bot_queued_deliveries")
-        self.waiting_chats = gauge(registry, "fleetpulse_bot_waiting_chats")
+        super().__init__(registry)
         self.last_ping_at = gauge(registry, "fleetpulse_bot_last_ping_timestamp_seconds")
 
 

@@ -49,6 +49,7 @@ METRICS_PARTS = {
     "every": "Every process but the API",
     "consumer": "The consumer",
     "agent": "An agent",
+    "delivery": "Delivery: the bot, and notify",
     "bot": "The bot",
     "api": "The API",
 }

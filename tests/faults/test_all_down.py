@@ -8,11 +8,11 @@ from itertools import islice
 
 import pytest
 
-from bot.delivery import Delivering
 from fleetpulse.alerts import State
 from fleetpulse.clock import ManualClock
+from fleetpulse.delivery.loop import Delivering
 from fleetpulse.health import Health
-from fleetpulse.metrics import BotMetrics, new_registry
+from fleetpulse.metrics import DeliveryMetrics, new_registry
 from fleetpulse.policy import OLD_MS
 from fleetpulse.stores.protocols import Store
 from fleetpulse.watch import Watch
@@ -20,7 +20,7 @@ from tests.faults.fleet import CADENCE_MS, Fleet
 from tests.faults.report import Fault, Report
 from tests.faults.stack import Scene, opened
 from tests.services.kafka import Kafka
-from tests.unit.bot.bench import ADA, FakeSender
+from tests.unit.delivery.bench import ADA, FakeSender
 
 pytestmark = pytest.mark.integration
 
@@ -41,7 +41,7 @@ def a_bot(url: str, sender: FakeSender, clock: ManualClock) -> Iterator[Deliveri
             listed=(ADA,),
             watch=Watch("bot", store, clock),
             health=health,
-            metrics=BotMetrics(new_registry("bot", health)),
+            metrics=DeliveryMetrics(new_registry("bot", health)),
         )
 
 

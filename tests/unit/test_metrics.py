@@ -16,6 +16,7 @@ from fleetpulse.metrics import (
     AgentMetrics,
     BotMetrics,
     ConsumerMetrics,
+    DeliveryMetrics,
     Following,
     Kind,
     Metric,
@@ -27,8 +28,10 @@ from scripts.write_docs import metrics_page
 MAKERS: dict[str, Callable[[CollectorRegistry], object]] = {
     "agent": AgentMetrics,
     "consumer": ConsumerMetrics,
+    "delivery": DeliveryMetrics,
     "bot": BotMetrics,
 }
+PARTS = {"bot": {"bot", "delivery"}}
 # The last word of a name: a unit, what is counted, or a word for yes and no.
 LAST_WORDS = {
     "bytes", "seconds", "records", "readings", "rows", "letters", "events", "partitions",
@@ -94,7 +97,9 @@ def test_a_process_makes_the_rows_that_are_its_own(process: str) -> None:
         + ("_info" if family.type == "info" else "")
         for family in registry.collect()
     }  # fmt: skip
-    assert made == {metric.name for metric in METRICS if metric.process == process}
+    assert made == {
+        metric.name for metric in METRICS if metric.process in PARTS.get(process, {process})
+    }
 
 
 def test_every_process_tells_its_version_memory_and_health() -> None:

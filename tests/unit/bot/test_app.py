@@ -18,12 +18,12 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from bot.addressing import Address
 from bot.app import ChatBot, is_for_us
-from bot.delivery import Delivering
 from bot.simulator import LOCAL_CHAT_ID, LOCAL_TOKEN
 from bot.simulator.app import create_bot_api
 from bot.simulator.chat import LocalChat
 from bot.simulator.messages import Message
 from fleetpulse.clock import SystemClock
+from fleetpulse.delivery.loop import Delivering
 from fleetpulse.errors import FleetpulseError, SettingsError
 from fleetpulse.health import Health
 from fleetpulse.metrics import BotMetrics

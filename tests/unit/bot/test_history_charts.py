@@ -10,8 +10,8 @@ from PIL import Image
 
 from bot.commands import answer
 from bot.history_charts import SPANS, Zone, chart_of_device, zones_of
-from bot.messages import Post
 from fleetpulse.alerts import State, rule_named
+from fleetpulse.delivery.messages import Post
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Resolution
 from fleetpulse.telemetry import CHANNEL

@@ -13,8 +13,8 @@ import pytest
 from telegram.ext import ExtBot
 from telegram.request import HTTPXRequest
 
-from bot.messages import Button, Post
 from bot.telegram_sender import TelegramSender, plain
+from fleetpulse.delivery.messages import Button, Post
 from fleetpulse.errors import NotifyError
 
 TOKEN = "12:secret"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.words import about, ago, duration, number_of, past_limit, percent, quantity
 from fleetpulse.alerts import rule_named
+from fleetpulse.delivery.words import about, ago, duration, number_of, past_limit, percent, quantity
 
 NOW = 1_795_348_800_000
 

@@ -8,7 +8,7 @@ from bot.commands import answer
 from fleetpulse.notices import Matter, Notices
 from fleetpulse.stores.protocols import Heartbeat
 from tests.contracts.builders import a_device
-from tests.unit.bot.bench import Bench
+from tests.unit.delivery.bench import Bench
 
 SILENT = "The consumer has been silent for 60 s: no warnings come until it is back."
 

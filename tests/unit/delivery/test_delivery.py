@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import delivery
-from bot.delivery import CHARTS_AT_ONCE, FIRST_MS, MESSAGES_A_ROUND
-from bot.messages import Post
 from fleetpulse.alerts import State
+from fleetpulse.delivery import loop
+from fleetpulse.delivery.loop import CHARTS_AT_ONCE, FIRST_MS, MESSAGES_A_ROUND
+from fleetpulse.delivery.messages import Post
 from fleetpulse.errors import NotifyError
 from fleetpulse.stores.protocols import Progress
 from tests.contracts.builders import NOON, a_chat, an_episode, an_event
-from tests.unit.bot.bench import ADA, BOB, PNG, Bench, FakeSender, words_of
+from tests.unit.delivery.bench import ADA, BOB, PNG, Bench, FakeSender, words_of
 
 
 def test_an_event_becomes_a_message_and_is_recorded_with_its_id(bench: Bench) -> None:
@@ -186,7 +186,7 @@ def test_one_chat_with_much_to_read_does_not_hold_up_the_round(bench: Bench) -> 
 def test_more_events_than_a_page_holds_are_all_planned(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "PAGE_EVENTS", 2)
+    monkeypatch.setattr(loop, "PAGE_EVENTS", 2)
     bench.happen(*(an_event(episode=n, at=NOON) for n in range(3)))
     for number in range(3, 7):
         bench.happen(an_event(episode=number, at=NOON))

@@ -6,7 +6,8 @@ import itertools
 
 import pytest
 
-from bot.messages import (
+from fleetpulse.alerts import RULE_NAMES, Severity, State
+from fleetpulse.delivery.messages import (
     BUTTON_BYTES,
     GROUP_NAMES,
     SUMMARY_LINES,
@@ -15,7 +16,6 @@ from bot.messages import (
     status_buttons,
     summary_post,
 )
-from fleetpulse.alerts import RULE_NAMES, Severity, State
 from tests.contracts.builders import NOON, SECOND, an_episode, an_event
 
 

@@ -10,9 +10,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from bot import notices
-from bot.words import about, ago, duration, number_of, past_limit, percent, quantity, rule_called
 from fleetpulse.alerts import AlertEvent, Rule, Severity, State
+from fleetpulse.delivery import notices
+from fleetpulse.delivery.words import (
+    about,
+    ago,
+    duration,
+    number_of,
+    past_limit,
+    percent,
+    quantity,
+    rule_called,
+)
 from fleetpulse.stores.episodes import alert_id_of
 from fleetpulse.telemetry import Unit
 
@@ -41,6 +50,7 @@ class Post:
     text: str  # HTML
     buttons: tuple[Button, ...] = ()
     photo: bytes | None = None  # PNG
+    events: tuple[AlertEvent, ...] = ()  # that it tells of, oldest first
 
 
 def status_buttons(device_ids: Sequence[str]) -> tuple[Button, ...]:
@@ -80,7 +90,7 @@ def alert_post(event: AlertEvent, began: AlertEvent | None, now_ms: int) -> Post
     lines = notices.alert_lines(event, began) if ours else _device_lines(event, began)
     if now_ms - event.at >= LATE_MS:
         lines.append(f"This was {ago(event.at, now_ms)}.")
-    return Post("\n".join(lines), alert_buttons(event))
+    return Post("\n".join(lines), alert_buttons(event), events=(event,))
 
 
 def _device_lines(event: AlertEvent, began: AlertEvent | None) -> list[str]:
@@ -102,7 +112,7 @@ def summary_post(events: Sequence[AlertEvent], now_ms: int) -> Post:
     lines += [_summary_line(each, now_ms) for each in newest_first[:SUMMARY_LINES]]
     if len(newest_first) > SUMMARY_LINES:
         lines.append(f"and {len(newest_first) - SUMMARY_LINES:,} more: /alerts")
-    return Post("\n".join(lines))
+    return Post("\n".join(lines), events=tuple(events))
 
 
 def group_post(events: Sequence[AlertEvent]) -> Post:
@@ -122,7 +132,8 @@ def group_post(events: Sequence[AlertEvent]) -> Post:
         together.setdefault((_GROUP_ORDER.index(event.state), event.rule), []).append(event)
     names = min(GROUP_NAMES, GROUP_NAMES_IN_ALL // max(1, len(together)))
     lines += [_group_line(together[key], names) for key in sorted(together)]
-    return Post("\n".join(lines), (Button("Devices", "/devices"), Button("Alerts", "/alerts")))
+    buttons = (Button("Devices", "/devices"), Button("Alerts", "/alerts"))
+    return Post("\n".join(lines), buttons, events=tuple(events))
 
 
 def _group_line(events: Sequence[AlertEvent], most_names: int) -> str:

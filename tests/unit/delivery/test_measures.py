@@ -8,10 +8,13 @@ import pytest
 
 from fleetpulse.errors import NotifyError, StoreError
 from tests.contracts.builders import NOON, an_event
-from tests.unit.bot.bench import Bench
+from tests.unit.delivery.bench import Bench
 
-SENT, FAILED = "fleetpulse_bot_sent_messages_total", "fleetpulse_bot_failed_messages_total"
-POSTPONED = "fleetpulse_bot_postponed_messages_total"
+SENT, FAILED = (
+    "fleetpulse_delivery_sent_messages_total",
+    "fleetpulse_delivery_failed_messages_total",
+)
+POSTPONED = "fleetpulse_delivery_postponed_messages_total"
 
 
 def number(bench: Bench, name: str) -> float | None:
@@ -24,7 +27,7 @@ def test_a_message_is_counted_and_timed_from_the_events_storing_on(bench: Bench)
     bench.later(3)
 
     assert number(bench, SENT) == 1
-    assert number(bench, "fleetpulse_bot_delivery_seconds_sum") == 3
+    assert number(bench, "fleetpulse_delivery_seconds_sum") == 3
 
 
 def test_what_waits_is_counted_with_the_chats_that_make_it_wait(bench: Bench) -> None:
@@ -35,8 +38,8 @@ def test_what_waits_is_counted_with_the_chats_that_make_it_wait(bench: Bench) ->
         bench.later(1)
 
     assert number(bench, POSTPONED) == 1
-    assert number(bench, "fleetpulse_bot_queued_deliveries") == 2
-    assert number(bench, "fleetpulse_bot_waiting_chats") == 1
+    assert number(bench, "fleetpulse_delivery_queued_deliveries") == 2
+    assert number(bench, "fleetpulse_delivery_waiting_chats") == 1
 
 
 def test_a_message_that_is_given_up_is_counted(bench: Bench) -> None:

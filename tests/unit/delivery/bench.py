@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from bot.delivery import Delivering
-from bot.messages import Post
 from fleetpulse.alerts import AlertEvent
 from fleetpulse.clock import ManualClock
+from fleetpulse.delivery.loop import Delivering
+from fleetpulse.delivery.messages import Post
 from fleetpulse.errors import NotifyError
 from fleetpulse.health import Health
-from fleetpulse.metrics import BotMetrics, new_registry
+from fleetpulse.metrics import DeliveryMetrics, new_registry
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Delivery, Store
 from fleetpulse.watch import Watch
@@ -64,6 +64,7 @@ class Bench:
         self.health = Health()
         self.registry = new_registry("bot", self.health)
         self.process = Delivering(
+            kind="telegram",
             store=self.store,
             sender=self.sender,
             clock=self.clock,
@@ -71,7 +72,7 @@ class Bench:
             listed=self.listed,
             watch=Watch("bot", self.store, self.clock),
             health=self.health,
-            metrics=BotMetrics(self.registry),
+            metrics=DeliveryMetrics(self.registry),
         )
 
     def chart(self, _store: Store, event: AlertEvent) -> bytes | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.bot.bench import Bench
+from tests.unit.delivery.bench import Bench
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import pytest
 from telegram.error import TimedOut
 
-from bot import messages
-from bot.messages import Post
 from bot.telegram_sender import refusal
 from fleetpulse.alerts import AlertEvent
+from fleetpulse.delivery import messages
+from fleetpulse.delivery.messages import Post
 from fleetpulse.errors import NotifyError, StoreBusy
 from fleetpulse.stores.protocols import Delivery, Progress, Store
 from tests.contracts.builders import NOON, SECOND, an_episode, an_event
-from tests.unit.bot.bench import ADA, BOB, Bench, words_of
+from tests.unit.delivery.bench import ADA, BOB, Bench, words_of
 
 
 def test_a_night_without_a_network_ends_in_one_summary_too(bench: Bench) -> None:
@@ -274,7 +274,7 @@ def test_an_event_that_cannot_be_told_does_not_silence_the_others(
             raise ValueError("strange")
         return messages.alert_post(event, began, now_ms)
 
-    monkeypatch.setattr("bot.delivery.alert_post", alert_post)
+    monkeypatch.setattr("fleetpulse.delivery.loop.alert_post", alert_post)
     bench.happen(an_event(), an_event(device_id="pi-2"))
 
     bench.later(1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from statistics import StatisticsError, linear_regression
 
-from bot.words import duration
 from fleetpulse.alerts import AlertEvent, State
+from fleetpulse.delivery.words import duration
 from fleetpulse.stores.protocols import Resolution, Store
 
 RULE = "disk"

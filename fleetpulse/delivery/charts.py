@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from bot.words import quantity, rule_called
 from fleetpulse.alerts import AlertEvent, Direction, Rule, State
+from fleetpulse.delivery.words import quantity, rule_called
 from fleetpulse.stores.protocols import Store, StoredReading
 from fleetpulse.telemetry import CHANNEL, Channel
 

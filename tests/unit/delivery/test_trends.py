@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from bot.commands import answer
-from bot.trends import about_event, hours_until_full
 from fleetpulse.alerts import State
+from fleetpulse.delivery.trends import about_event, hours_until_full
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Resolution
 from tests.contracts.builders import NOON, SECOND, a_device, a_reading, an_event, scored
-from tests.unit.bot.bench import Bench
+from tests.unit.delivery.bench import Bench
 
 HOUR = 3_600 * SECOND
 

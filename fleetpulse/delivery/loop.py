@@ -20,20 +20,25 @@ from typing import Protocol
 
 import msgspec
 
-from bot import trends
-from bot.measures import Measures
-from bot.messages import PHRASES, Post, alert_post, group_post, has_chart, summary_post
 from fleetpulse import policy
 from fleetpulse.alerts import AlertEvent, event_id
 from fleetpulse.clock import Clock
+from fleetpulse.delivery import trends
+from fleetpulse.delivery.measures import Measures
+from fleetpulse.delivery.messages import (
+    PHRASES,
+    Post,
+    alert_post,
+    group_post,
+    has_chart,
+    summary_post,
+)
 from fleetpulse.errors import NotifyError, StoreBusy, StoreError
 from fleetpulse.health import Health
-from fleetpulse.metrics import BotMetrics
+from fleetpulse.metrics import DeliveryMetrics
 from fleetpulse.stores.protocols import Chat, Delivery, Progress, Store
 from fleetpulse.watch import Watch
 
-READER = "telegram"
-PREFIX = "telegram:"  # of the targets that are ours
 WHENEVER = 2**62  # Unix ms: deliveries that are due at any time
 LAST_TRIES = 5  # to record, half a second apart, when we are to stop
 FIRST_MS = 60_000  # what is stored while everything starts is for the first start's chats too
@@ -50,12 +55,14 @@ Chart = Callable[[Store, AlertEvent], bytes | None]
 
 
 class Sender(Protocol):
-    """Puts a post into a chat."""
+    """Puts a post where it is to go: into a chat, or through a channel."""
 
-    def send(self, chat_id: str, post: Post) -> str:
+    def send(self, where: str, post: Post) -> str:
         """Send, and return the message's id.
 
-        Raises NotifyError: `permanent` when the chat can never be reached, else with
+        where: the target without its kind: a chat's id, a channel's name.
+
+        Raises NotifyError: `permanent` when it can never be reached, else with
         `retry_after_s` when that is known.
         """
 
@@ -63,13 +70,15 @@ class Sender(Protocol):
 class Delivering:
     """Where one process stands in delivering: what it has planned, and whom it must let wait.
 
-    listed: the targets that may be told; chart: draws an event, or gives None; watch, health,
+    kind: of the targets that are ours, which are called `<kind>:<where>`; listed: those that may be
+    told; chart: draws an event, or gives None; watch, health,
     metrics: where it says how it is; moved: filled in with the targets that became others.
     """
 
     def __init__(
         self,
         *,
+        kind: str,
         store: Store,
         sender: Sender,
         clock: Clock,
@@ -77,9 +86,10 @@ class Delivering:
         listed: Sequence[str],
         watch: Watch,
         health: Health,
-        metrics: BotMetrics,
+        metrics: DeliveryMetrics,
         moved: dict[str, str] | None = None,
     ) -> None:
+        self._kind, self._prefix = kind, f"{kind}:"
         self._store = store
         self._watch = watch
         self._health = health
@@ -131,21 +141,23 @@ class Delivering:
             self._position = self._begin(now)
         while page := self._store.alerts.stored_since(self._position + 1, limit=PAGE_EVENTS):
             position = page[-1].stored_at
-            self._store.deliveries.plan(READER, policy.plan(page, self._chats(), now), position)
+            self._store.deliveries.plan(self._kind, policy.plan(page, self._chats(), now), position)
             self._position = position
             self._measures.planned(page)
 
     def _begin(self, now: int) -> int:
         """Where the last process stopped; in a new store here, for its past is not ours to tell."""
-        follow_only(self._store, self._listed, now)
-        position = self._store.deliveries.position(READER)
+        follow_only(self._store, self._prefix, self._listed, now)
+        position = self._store.deliveries.position(self._kind)
         if position == 0:
             position = now - FIRST_MS
-            self._store.deliveries.plan(READER, [], position)
+            self._store.deliveries.plan(self._kind, [], position)
         return position
 
     def _chats(self) -> Sequence[Chat]:
-        return [chat for chat in self._store.chats.active() if chat.chat_id.startswith(PREFIX)]
+        return [
+            chat for chat in self._store.chats.active() if chat.chat_id.startswith(self._prefix)
+        ]
 
     # -- sending
 
@@ -168,7 +180,7 @@ class Delivering:
     def _due(self, now: int) -> Sequence[Delivery]:
         """All that are due: a summary must know all of what it sums up."""
         limit = PAGE_EVENTS
-        while len(due := self._store.deliveries.due(PREFIX, now, limit=limit)) == limit:
+        while len(due := self._store.deliveries.due(self._prefix, now, limit=limit)) == limit:
             limit *= 4
         return due
 
@@ -201,7 +213,7 @@ class Delivering:
                 continue
             try:
                 where = self._moved.get(target, target)
-                message_id = self._sender.send(where.removeprefix(PREFIX), post)
+                message_id = self._sender.send(where.removeprefix(self._prefix), post)
             except NotifyError as problem:
                 self._not_sent(messages[place:], problem)
                 if not problem.permanent or problem.moved_to is not None:
@@ -234,7 +246,7 @@ class Delivering:
                 "chat moved: put its new id into FLEETPULSE_TELEGRAM_CHATS",
                 extra={"target": message.target, "moved_to": problem.moved_to},
             )
-            self._moved[message.target] = f"{PREFIX}{problem.moved_to}"
+            self._moved[message.target] = f"{self._prefix}{problem.moved_to}"
             return  # nothing is recorded: the next round finds it there
         self._measures.not_sent(for_good=problem.permanent)
         if problem.permanent:
@@ -327,7 +339,7 @@ class Posts:
         post = replace(post, text="\n".join([post.text, *trends.about_event(self._store, event)]))
         if not has_chart(event) or not self._draws:
             return post
-        return Post(post.text, post.buttons, self._picture(event))
+        return replace(post, photo=self._picture(event))
 
     def _picture(self, event: AlertEvent) -> bytes | None:
         try:
@@ -357,10 +369,13 @@ def follow(store: Store, target: str, title: str, now_ms: int) -> None:
         store.chats.put(msgspec.structs.replace(chat, title=title))
 
 
-def follow_only(store: Store, listed: Sequence[str], now_ms: int) -> None:
-    """Tell exactly the listed targets of what is stored from now on, and in the last minute."""
+def follow_only(store: Store, prefix: str, listed: Sequence[str], now_ms: int) -> None:
+    """Of the targets that begin so, tell exactly the listed ones.
+
+    They hear of what is stored from now on, and was in the last minute.
+    """
     for chat in store.chats.active():
-        if chat.chat_id.startswith(PREFIX) and chat.chat_id not in listed:
+        if chat.chat_id.startswith(prefix) and chat.chat_id not in listed:
             store.chats.put(msgspec.structs.replace(chat, active=False))
     for target in listed:
         follow(store, target, "", now_ms - FIRST_MS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from fleetpulse import policy
-from fleetpulse.metrics import BotMetrics
+from fleetpulse.metrics import DeliveryMetrics
 from fleetpulse.stores.protocols import StoredEvent
 
 COUNT_MS = 10_000
@@ -15,7 +15,7 @@ TIMED_EVENTS = 10_000  # the newest whose delivery is timed
 class Measures:
     """Counts messages, and times them from the event's storing on."""
 
-    def __init__(self, metrics: BotMetrics) -> None:
+    def __init__(self, metrics: DeliveryMetrics) -> None:
         self._metrics = metrics
         self._stored_at: dict[str, int] = {}
         self._counted_at: int | None = None

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from bot.words import ago, duration, number_of
 from fleetpulse.alerts import AlertEvent, Severity, State
+from fleetpulse.delivery.words import ago, duration, number_of
 from fleetpulse.notices import OURSELVES, Matter
 from fleetpulse.stores.protocols import Alert, Store
 from fleetpulse.watch import STOPPED

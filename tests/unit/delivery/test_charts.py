@@ -9,9 +9,9 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from bot.charts import MOST_POINTS, TITLE_CHARACTERS, chart_of, curve_of
-from bot.words import rule_called
 from fleetpulse.alerts import RULE_NAMES, AlertEvent, State
+from fleetpulse.delivery.charts import MOST_POINTS, TITLE_CHARACTERS, chart_of, curve_of
+from fleetpulse.delivery.words import rule_called
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Store
 from fleetpulse.telemetry import CHANNEL
