@@ -29,8 +29,9 @@ from bot.commands import COMMANDS, answer
 from bot.telegram_sender import TelegramSender
 from fleetpulse.clock import Clock
 from fleetpulse.delivery.charts import chart_of, warm_up
-from fleetpulse.delivery.loop import Delivering, follow
+from fleetpulse.delivery.loop import Delivering
 from fleetpulse.delivery.messages import Post
+from fleetpulse.delivery.readers import follow
 from fleetpulse.errors import FleetpulseError, NotifyError, SettingsError, StoreError
 from fleetpulse.health import Health
 from fleetpulse.metrics import BotMetrics

@@ -28,7 +28,7 @@ from fleetpulse.alerts import (
     rules_for,
 )
 from fleetpulse.delivery import notices, trends
-from fleetpulse.delivery.messages import PHRASES, Button, Post, alert_post, fitting, status_buttons
+from fleetpulse.delivery.messages import PHRASES, Button, Post, alert_post, status_buttons
 from fleetpulse.delivery.words import (
     about,
     ago,
@@ -192,7 +192,7 @@ def chart(asked: Asked) -> Post:
     channel = _channel(names[0]) if names else _telling_channel(asked.store, device)
     picture = chart_of_device(asked.store, device, channel, span, asked.now_ms)
     name = escape(device.device_id)
-    others = fitting(
+    others = tuple(
         Button(each, f"/chart {device.device_id} {channel.name} {each}")
         for each in SPANS
         if each != span.name

@@ -58,6 +58,7 @@ class State(StrEnum):
     OFFLINE = "offline"
     ONLINE = "online"
     UNKNOWN = "unknown"
+    ACKNOWLEDGED = "acknowledged"  # somebody has seen it; where the alert stands stays as it is
 
 
 # Worst last: a device's status is that of its worst rule.
@@ -259,6 +260,7 @@ class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
     causes: list[str] = []
     model_version: str | None = None
     severity: Severity = Severity.WARNING
+    said_by: str | None = None  # who acknowledged
 
 
 def event_id(device_id: str, rule: str, episode: int, state: State) -> str:

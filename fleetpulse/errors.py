@@ -9,6 +9,8 @@ FleetpulseError
 ├── UnknownDevice      nobody has heard of it: HTTP 404, polite bot reply
 ├── UnknownRule        there is no such rule: HTTP 404, polite bot reply
 ├── InvalidRule        a rule's values make no sense: HTTP 400, polite bot reply
+├── UnknownAlert       there is no such alert: HTTP 404, polite bot reply
+├── InvalidWish        what a chat or a person wants makes no sense: HTTP 400, polite bot reply
 ├── BrokerError        Kafka failed or refused: hold, try again
 │   ├── BrokerAway     it does not answer: a process that starts waits for it
 │   └── SchemaError    the schema registry failed, refused or is away: hold, try again
@@ -71,6 +73,18 @@ class UnknownRule(FleetpulseError):
 
 class InvalidRule(FleetpulseError):
     """A rule's limit, hold time or threshold is outside what can work."""
+
+
+class UnknownAlert(FleetpulseError):
+    """No alert has this name."""
+
+    def __init__(self, alert_id: str) -> None:
+        super().__init__(f"There is no alert called {alert_id[:160]!r}.")
+        self.alert_id = alert_id
+
+
+class InvalidWish(FleetpulseError):
+    """What a chat or a person wants cannot be; the message says why."""
 
 
 class BrokerError(FleetpulseError):

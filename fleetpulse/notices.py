@@ -22,13 +22,18 @@ class Matter(StrEnum):
 
     CONSUMER_SILENT = "consumer-silent"
     BOT_SILENT = "bot-silent"
+    CHAT_LOST = "chat-lost"
     DEAD_LETTERS = "dead-letters"
     MODEL = "model"
     DRIFT = "drift"  # the fleet is no longer what the models were trained on
     COOLING = "cooling"  # of a device: it gets hotter at the same load than it did
 
 
-_SEVERITY = {Matter.DRIFT: Severity.WARNING, Matter.COOLING: Severity.INFO}
+_SEVERITY = {
+    Matter.DRIFT: Severity.WARNING,
+    Matter.CHAT_LOST: Severity.WARNING,
+    Matter.COOLING: Severity.INFO,
+}
 _OURSELVES = Device(device_id=OURSELVES, kind=OURSELVES, first_seen_at=0)
 
 

@@ -6,72 +6,44 @@
    the two, or when the answer to a send is lost: a lost alarm would be worse
    (docs/decisions/0004-delivery.md).
 4. What fails for a while waits, and with it all of that chat, so that news stay in order; what
-   fails for good ends the chat.
+   fails for good ends the chat. A chat that hangs has a thread of its own, and holds up no other.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import msgspec
 
 from fleetpulse import policy
-from fleetpulse.alerts import AlertEvent, event_id
+from fleetpulse.alerts import AlertEvent, State, event_id
 from fleetpulse.clock import Clock
-from fleetpulse.delivery import trends
 from fleetpulse.delivery.measures import Measures
-from fleetpulse.delivery.messages import (
-    PHRASES,
-    Post,
-    alert_post,
-    group_post,
-    has_chart,
-    summary_post,
-)
-from fleetpulse.errors import NotifyError, StoreBusy, StoreError
+from fleetpulse.delivery.posts import Chart, Posts
+from fleetpulse.delivery.readers import ENDLESS, follow_only, wishes_of
+from fleetpulse.delivery.telling import Sender, Telling
+from fleetpulse.errors import StoreBusy, StoreError
 from fleetpulse.health import Health
 from fleetpulse.metrics import DeliveryMetrics
-from fleetpulse.stores.protocols import Chat, Delivery, Progress, Store
+from fleetpulse.policy import Thread
+from fleetpulse.stores.episodes import alert_id_of
+from fleetpulse.stores.protocols import Delivery, Progress, Store
 from fleetpulse.watch import Watch
 
-WHENEVER = 2**62  # Unix ms: deliveries that are due at any time
-LAST_TRIES = 5  # to record, half a second apart, when we are to stop
 FIRST_MS = 60_000  # what is stored while everything starts is for the first start's chats too
 PAGE_EVENTS = 1000
-CHARTS_AT_ONCE = 5  # a fleet in trouble gets its words first
-MESSAGES_A_ROUND = 10  # for one chat; then the others, and the outbox, have their turn
-CHATS_AT_ONCE = 4
-FIRST_RETRY_S = 2.0
-LONGEST_RETRY_S = 60.0
-
-log = logging.getLogger(__name__)
-
-Chart = Callable[[Store, AlertEvent], bytes | None]
-
-
-class Sender(Protocol):
-    """Puts a post where it is to go: into a chat, or through a channel."""
-
-    def send(self, where: str, post: Post) -> str:
-        """Send, and return the message's id.
-
-        where: the target without its kind: a chat's id, a channel's name.
-
-        Raises NotifyError: `permanent` when it can never be reached, else with
-        `retry_after_s` when that is known.
-        """
+KNOWN_EVENTS = 10_000  # that are not read again: an event never changes
+TARGETS_AT_ONCE = 8
+ROUND_S = 1.0  # for those that are told to be done; a slow one goes on beside the next round
 
 
 class Delivering:
-    """Where one process stands in delivering: what it has planned, and whom it must let wait.
+    """Where one process stands in delivering: what it has planned, and whom it is telling.
 
-    kind: of the targets that are ours, which are called `<kind>:<where>`; listed: those that may be
-    told; chart: draws an event, or gives None; watch, health,
+    kind: of the targets that are ours, which are called `<kind>:<where>`; listed: those that are
+    told besides those that people have paired; chart: draws an event, or gives None; watch, health,
     metrics: where it says how it is; moved: filled in with the targets that became others.
     """
 
@@ -91,24 +63,30 @@ class Delivering:
     ) -> None:
         self._kind, self._prefix = kind, f"{kind}:"
         self._store = store
-        self._watch = watch
-        self._health = health
-        self._measures = Measures(metrics)
-        self._listed = listed
         self._sender = sender
         self._clock = clock
         self._chart = chart
+        self._listed = listed
+        self._watch = watch
+        self._health = health
+        self._measures = Measures(metrics)
+        self._telling = Telling(
+            prefix=self._prefix,
+            store=store,
+            sender=sender,
+            clock=clock,
+            watch=watch,
+            measures=self._measures,
+            moved={} if moved is None else moved,
+        )
         self._position: int | None = None  # in the outbox, once we have begun
-        self._held: dict[str, int] = {}  # target -> until when it waits
-        self._recent: dict[str, policy.Recent] = {}  # by target, what it was told lately
-        # Where a group is that has become another: found out anew by each process, so that a target
-        # keeps its name in the store, and nothing that waits can be lost on the way.
-        self._moved: dict[str, str] = {} if moved is None else moved
-        self._stop = threading.Event()
+        self._events: dict[str, AlertEvent] = {}  # by event_id, the newest that were read
+        self._pool = ThreadPoolExecutor(TARGETS_AT_ONCE, thread_name_prefix="chat")
+        self._under_way: dict[str, Future[None]] = {}  # by target
 
     def run(self, stop: threading.Event) -> None:
         """Deliver until `stop` is set; a store that fails is waited for."""
-        self._stop = stop
+        self._telling.stop = stop
         while not stop.is_set():
             pause_s = self._store.look_every_s
             try:
@@ -119,6 +97,7 @@ class Delivering:
             else:
                 self._health.report("store", None)
             self._clock.wait(pause_s, stop)
+        self._pool.shutdown(cancel_futures=True)  # what is being sent is recorded
 
     def step(self) -> None:
         """One round: say that we are alive, plan what is new, send what is due."""
@@ -129,8 +108,10 @@ class Delivering:
 
     def _count(self) -> None:
         now = self._clock.now_ms()
-        waiting = sum(until > now for until in self._held.values())
-        self._measures.queue(now, lambda: len(self._due(WHENEVER)), waiting)
+        self._measures.queue(now, self._queued, self._telling.waiting(now))
+
+    def _queued(self) -> int:
+        return sum(delivery.sent_at is None for delivery in self._due(ENDLESS))
 
     # -- planning
 
@@ -141,41 +122,83 @@ class Delivering:
             self._position = self._begin(now)
         while page := self._store.alerts.stored_since(self._position + 1, limit=PAGE_EVENTS):
             position = page[-1].stored_at
-            self._store.deliveries.plan(self._kind, policy.plan(page, self._chats(), now), position)
+            wishes = wishes_of(self._store, self._prefix)
+            self._store.deliveries.plan(self._kind, policy.plan(page, wishes, now), position)
             self._position = position
             self._measures.planned(page)
 
     def _begin(self, now: int) -> int:
         """Where the last process stopped; in a new store here, for its past is not ours to tell."""
-        follow_only(self._store, self._prefix, self._listed, now)
+        follow_only(self._store, self._prefix, self._listed, now - FIRST_MS)
         position = self._store.deliveries.position(self._kind)
         if position == 0:
             position = now - FIRST_MS
             self._store.deliveries.plan(self._kind, [], position)
         return position
 
-    def _chats(self) -> Sequence[Chat]:
-        return [
-            chat for chat in self._store.chats.active() if chat.chat_id.startswith(self._prefix)
-        ]
-
     # -- sending
 
     def send_due(self) -> None:
-        """Send what is due: to several chats at a time, to each in the order of events."""
+        """Send what is due: to several targets at a time, to each in the order of events."""
+        self._finish()
         now = self._clock.now_ms()
-        due = [each for each in self._due(now) if not self._gathers(each.target, now)]
+        due = [each for each in self._due(now) if self._is_free(each.target, now)]
         if not due:
             return
+        wishes = wishes_of(self._store, self._prefix)
         events = self._events_of(due)
-        told = [delivery for delivery in due if delivery.event_id in events]
-        by_target = policy.messages(told, events, now, self._recent)
+        threads = self._threads_of(events.values())
+        told = [
+            delivery
+            for delivery in due
+            if delivery.event_id in events
+            and self._is_told_now(delivery, events[delivery.event_id], wishes, threads, now)
+        ]
+        by_target = policy.messages(told, events, now, self._telling.recent, threads)
         posts = Posts(self._store, self._chart, by_target, now)
-        with ThreadPoolExecutor(CHATS_AT_ONCE, thread_name_prefix="chat") as chats:
-            list(chats.map(lambda target: self._tell(by_target[target], posts), by_target))
+        for target, messages in by_target.items():
+            self._under_way[target] = self._pool.submit(
+                self._telling.tell, messages, posts, wishes, threads
+            )
+        wait(list(self._under_way.values()), timeout=ROUND_S)
+        self._finish()
 
-    def _gathers(self, target: str, now: int) -> bool:
-        return self._recent.get(target, policy.NOTHING_LATELY).gathers(now)
+    def _finish(self) -> None:
+        """Take note of who has been told. Raises StoreError if that failed."""
+        for target, telling in list(self._under_way.items()):
+            if telling.done():
+                del self._under_way[target]
+                telling.result()
+
+    def _is_free(self, target: str, now: int) -> bool:
+        return target not in self._under_way and not self._telling.rests(target, now)
+
+    def _is_told_now(
+        self,
+        delivery: Delivery,
+        event: AlertEvent,
+        wishes: policy.Wishes,
+        threads: policy.Threads,
+        now: int,
+    ) -> bool:
+        """Whether this is the moment to tell it; if not, what becomes of it is recorded."""
+        if policy.is_moot(delivery, event, threads) or not self._still_matters(delivery, event):
+            self._telling.record([policy.settled(delivery)])
+            return False
+        reader = wishes.readers.get(delivery.target)
+        changes = threads.get((alert_id_of(event), delivery.target), Thread()).message_id
+        if reader is None or (event.state in policy.FOLLOWING and changes is not None):
+            return True  # without a sound, or to be refused
+        held = policy.held_until(event, reader, wishes, now)
+        if held is None:
+            return True
+        self._telling.record([policy.held_back(delivery, held)])
+        return False
+
+    def _still_matters(self, delivery: Delivery, event: AlertEvent) -> bool:
+        if not policy.is_repeated(delivery):
+            return True
+        return policy.still_matters(event, self._store.alerts.get(alert_id_of(event)))
 
     def _due(self, now: int) -> Sequence[Delivery]:
         """All that are due: a summary must know all of what it sums up."""
@@ -184,198 +207,50 @@ class Delivering:
             limit *= 4
         return due
 
-    def _events_of(self, due: Sequence[Delivery]) -> dict[str, AlertEvent]:
+    def _events_of(self, due: Sequence[Delivery]) -> Mapping[str, AlertEvent]:
         events: dict[str, AlertEvent] = {}
         for delivery in due:
-            found = events.get(delivery.event_id) or self._store.alerts.event(delivery.event_id)
+            name = delivery.event_id
+            found = events.get(name) or self._events.get(name) or self._store.alerts.event(name)
             if found is not None:
-                events[delivery.event_id] = found
+                events[name] = self._events[name] = found
             else:
-                self._record([_given_up(delivery, "the event is no longer stored")])
+                self._telling.record([_given_up(delivery, "the event is no longer stored")])
+        for name in list(self._events)[:-KNOWN_EVENTS]:
+            del self._events[name]
         return events
 
-    def _tell(self, messages: Sequence[policy.Message], posts: Posts) -> None:
-        """Send one chat's messages until all are sent or it must wait."""
-        target = messages[0].target
-        for place, message in enumerate(messages[:MESSAGES_A_ROUND]):
-            if self._stop.is_set():
-                return
-            self._watch.look()  # a chat may be slow, and we alive
-            now = self._clock.now_ms()
-            if now < self._held.get(target, 0):
-                self._put_off(messages[place:], self._held[target])
-                return
-            if not self._is_active(target):
-                self._record(policy.failed(message, "the chat is not active"))
-                continue
-            post = self._post_of(message, posts)
-            if post is None:
-                continue
-            try:
-                where = self._moved.get(target, target)
-                message_id = self._sender.send(where.removeprefix(self._prefix), post)
-            except NotifyError as problem:
-                self._not_sent(messages[place:], problem)
-                if not problem.permanent or problem.moved_to is not None:
-                    return
-            else:
-                now = self._clock.now_ms()
-                self._measures.sent(message, now)
-                lately = self._recent.get(target, policy.NOTHING_LATELY)
-                self._recent[target] = lately.after(message, now)
-                self._record(policy.sent(message, message_id, now))
-
-    def _post_of(self, message: policy.Message, posts: Posts) -> Post | None:
-        try:
-            return posts.of(message)
-        except StoreError:
-            raise
-        except Exception:  # an event that cannot be told must not silence all that come after it
-            log.exception("event given up", extra={"event_id": message.events[-1].event_id})
-            self._record(policy.failed(message, "its text could not be made"))
-            return None
-
-    def _is_active(self, target: str) -> bool:
-        chat = self._store.chats.get(target)
-        return chat is not None and chat.active
-
-    def _not_sent(self, messages: Sequence[policy.Message], problem: NotifyError) -> None:
-        message, later = messages[0], messages[1:]
-        if problem.moved_to is not None:
-            log.warning(
-                "chat moved: put its new id into FLEETPULSE_TELEGRAM_CHATS",
-                extra={"target": message.target, "moved_to": problem.moved_to},
-            )
-            self._moved[message.target] = f"{self._prefix}{problem.moved_to}"
-            return  # nothing is recorded: the next round finds it there
-        self._measures.not_sent(for_good=problem.permanent)
-        if problem.permanent:
-            log.error("chat given up", extra={"target": message.target, "problem": str(problem)})
-            self._record(policy.failed(message, str(problem)))
-            self._end(message.target)
-            return
-        wait_s = problem.retry_after_s
-        if wait_s is None:
-            attempts = message.deliveries[-1].attempts
-            wait_s = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** min(attempts, 10))
-        until = self._clock.now_ms() + round(wait_s * 1000)
-        log.warning(
-            "chat waits",
-            extra={"target": message.target, "wait_s": wait_s, "problem": str(problem)},
-        )
-        self._held[message.target] = until
-        self._record(policy.put_off(message, until, error=str(problem), tried=True))
-        self._put_off(later, until)
-
-    def _put_off(self, messages: Sequence[policy.Message], until: int) -> None:
-        for message in messages:
-            self._record(policy.put_off(message, until))
-
-    def _end(self, target: str) -> None:
-        chat = self._store.chats.get(target)
-        if chat is not None:
-            self._store.chats.put(msgspec.structs.replace(chat, active=False))
-
-    def _record(self, deliveries: Sequence[Delivery]) -> None:
-        """Store them, however long the store takes: what is sent must not be sent again."""
-        tries_left = LAST_TRIES
-        for delivery in deliveries:
-            while not self._recorded(delivery):
-                if self._clock.wait(1.0, self._stop):
-                    tries_left -= 1
-                    if tries_left == 0:
-                        return
-                    self._clock.wait(0.5, threading.Event())
-
-    def _recorded(self, delivery: Delivery) -> bool:
-        try:
-            self._store.deliveries.update(delivery)
-        except StoreError as problem:
-            log.warning(
-                "delivery not recorded yet",
-                extra={"event_id": delivery.event_id, "problem": str(problem)},
-            )
-            return False
-        return True
-
-
-class Posts:
-    """What the messages of one round look like; each is made once, for however many chats."""
-
-    def __init__(
-        self,
-        store: Store,
-        chart: Chart,
-        by_target: Mapping[str, Sequence[policy.Message]],
-        now_ms: int,
-    ) -> None:
-        self._store = store
-        self._chart = chart
-        self._now_ms = now_ms
-        self._lock = threading.Lock()
-        self._made: dict[str, Post] = {}
-        charted = {
-            message.events[0].event_id
-            for messages in by_target.values()
-            for message in messages
-            if not (message.is_summary or message.is_group) and has_chart(message.events[0])
+    def _threads_of(self, events: Collection[AlertEvent]) -> dict[tuple[str, str], Thread]:
+        """What each target has been told of these alerts before."""
+        earlier = {
+            event_id(event.device_id, event.rule, event.episode, state): alert_id_of(event)
+            for event in events
+            for state in _BEFORE.get(event.state, ())
         }
-        self._draws = len(charted) <= CHARTS_AT_ONCE
+        earlier |= {
+            event.event_id: alert_id_of(event)
+            for event in events
+            if event.state in policy.INSISTENT
+        }
+        told = self._store.deliveries.of_events(earlier) if earlier else ()
+        threads: dict[tuple[str, str], Thread] = {}
+        for delivery in sorted(told, key=lambda each: each.sent_at or 0):  # the newest counts
+            key = (earlier[delivery.event_id], delivery.target)
+            before = threads.get(key, Thread()).message_id
+            message_id = delivery.message_id if self._sender.can_edit else None
+            threads[key] = Thread(message_id=message_id or before)
+        return threads
 
-    def of(self, message: policy.Message) -> Post:
-        """The post that says it."""
-        if message.is_summary:
-            return summary_post(message.events, self._now_ms)
-        if message.is_group:
-            return group_post(message.events)
-        event = message.events[0]
-        with self._lock:
-            if event.event_id not in self._made:
-                self._made[event.event_id] = self._post(event)
-            return self._made[event.event_id]
 
-    def _post(self, event: AlertEvent) -> Post:
-        post = alert_post(event, self._began(event), self._now_ms)
-        post = replace(post, text="\n".join([post.text, *trends.about_event(self._store, event)]))
-        if not has_chart(event) or not self._draws:
-            return post
-        return replace(post, photo=self._picture(event))
-
-    def _picture(self, event: AlertEvent) -> bytes | None:
-        try:
-            return self._chart(self._store, event)
-        except Exception:  # whatever it is, a broken chart must not cost the warning its words
-            log.exception("event sent without its chart", extra={"event_id": event.event_id})
-            return None
-
-    def _began(self, event: AlertEvent) -> AlertEvent | None:
-        ends = PHRASES[event.state].ends
-        if ends is None:
-            return None
-        name = event_id(event.device_id, event.rule, event.episode, ends)
-        return self._store.alerts.event(name)
+# What may have been told of an alert before it came to this state.
+_BEFORE: Mapping[State, Sequence[State]] = {
+    State.STRESSED: (State.SOON,),
+    State.OK: (State.SOON,),
+    State.RECOVERED: (State.SOON, State.STRESSED),
+    State.ONLINE: (State.OFFLINE,),
+    State.ACKNOWLEDGED: (State.SOON, State.STRESSED, State.OFFLINE),
+}
 
 
 def _given_up(delivery: Delivery, error: str) -> Delivery:
     return msgspec.structs.replace(delivery, progress=Progress.FAILED, error=error)
-
-
-def follow(store: Store, target: str, title: str, now_ms: int) -> None:
-    """Tell this chat of everything that is stored from now on; one that is told already is kept."""
-    chat = store.chats.get(target)
-    if chat is None or not chat.active:
-        store.chats.put(Chat(chat_id=target, title=title, subscribed_at=now_ms))
-    elif title and title != chat.title:
-        store.chats.put(msgspec.structs.replace(chat, title=title))
-
-
-def follow_only(store: Store, prefix: str, listed: Sequence[str], now_ms: int) -> None:
-    """Of the targets that begin so, tell exactly the listed ones.
-
-    They hear of what is stored from now on, and was in the last minute.
-    """
-    for chat in store.chats.active():
-        if chat.chat_id.startswith(prefix) and chat.chat_id not in listed:
-            store.chats.put(msgspec.structs.replace(chat, active=False))
-    for target in listed:
-        follow(store, target, "", now_ms - FIRST_MS)

@@ -6,7 +6,7 @@ programs wait for them. Texts are HTML as Telegram reads it, so every name and c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -23,6 +23,7 @@ from fleetpulse.delivery.words import (
     rule_called,
 )
 from fleetpulse.stores.episodes import alert_id_of
+from fleetpulse.stores.protocols import Alert
 from fleetpulse.telemetry import Unit
 
 BUTTON_BYTES = 64  # https://core.telegram.org/bots/api#inlinekeyboardbutton, callback_data
@@ -33,6 +34,7 @@ GROUP_NAMES, GROUP_NAMES_IN_ALL = 8, 32  # of a line of a group, and of all: 4,0
 LATE_MS = 60_000  # news older than this says how old it is
 
 CHART_STATES = (State.SOON, State.STRESSED)
+OPEN_STATES = (*CHART_STATES, State.OFFLINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,29 +53,37 @@ class Post:
     buttons: tuple[Button, ...] = ()
     photo: bytes | None = None  # PNG
     events: tuple[AlertEvent, ...] = ()  # that it tells of, oldest first
+    reply_to: str | None = None  # the message that it answers
+    is_brief: bool = False  # the answer to a button that need not stay
 
 
 def status_buttons(device_ids: Sequence[str]) -> tuple[Button, ...]:
     """A button per device that asks for its status."""
-    return fitting(Button(device_id, f"/status {device_id}") for device_id in device_ids)
+    return tuple(Button(device_id, f"/status {device_id}") for device_id in device_ids)
 
 
-def fitting(buttons: Iterable[Button]) -> tuple[Button, ...]:
-    """Those whose command a button can hold: a long name has none."""
-    return tuple(button for button in buttons if len(button.command.encode()) <= BUTTON_BYTES)
+def alert_buttons(event: AlertEvent, alert: Alert | None = None) -> tuple[Button, ...]:
+    """What may be asked or done about an alert that stands at this event.
+
+    alert: what is known of it besides.
+    """
+    alert_id, buttons = alert_id_of(event), []
+    if event.state in OPEN_STATES and (alert is None or alert.closed_at is None):
+        if alert is None or alert.acknowledged_at is None:
+            buttons.append(Button("Ack", f"/ack {alert_id}"))
+        if not notices.is_notice(event):
+            buttons.append(Button("Snooze 1 h", f"/snooze {event.device_id} 1h"))
+    if not notices.is_notice(event):
+        buttons.append(Button("Chart", f"/chart {event.device_id}"))
+    if event.state is State.SOON or (alert is not None and _was_warning(alert)):
+        buttons.append(Button("Right", f"/right {alert_id}"))
+        buttons.append(Button("False alarm", f"/false {alert_id}"))
+    return tuple(buttons)
 
 
-def alert_buttons(event: AlertEvent) -> tuple[Button, ...]:
-    """What may be asked or said of a device in trouble."""
-    if not has_chart(event):
-        return ()
-    status = Button("Status now", f"/status {event.device_id}")
-    chart = Button("Chart", f"/chart {event.device_id}")
-    if event.state is not State.SOON:
-        return fitting([status, chart])
-    alert_id = alert_id_of(event)
-    right = Button("Right", f"/right {alert_id}")
-    return fitting([right, Button("False alarm", f"/false {alert_id}"), status, chart])
+def _was_warning(alert: Alert) -> bool:
+    """Whether somebody was told before it happened."""
+    return alert.model_version is not None and alert.stressed_at != alert.opened_at
 
 
 def has_chart(event: AlertEvent) -> bool:
@@ -81,16 +91,33 @@ def has_chart(event: AlertEvent) -> bool:
     return event.state in CHART_STATES and not notices.is_notice(event)
 
 
-def alert_post(event: AlertEvent, began: AlertEvent | None, now_ms: int) -> Post:
+def alert_post(
+    event: AlertEvent, began: AlertEvent | None, now_ms: int, alert: Alert | None = None
+) -> Post:
     """The message of one event.
 
-    began: for an event that ends something, the event that it ends, if it is known.
+    began: for an event that ends something, the event that it ends, if it is known. alert: where
+    all of it stands.
     """
     ours = notices.is_notice(event)
     lines = notices.alert_lines(event, began) if ours else _device_lines(event, began)
     if now_ms - event.at >= LATE_MS:
         lines.append(f"This was {ago(event.at, now_ms)}.")
-    return Post("\n".join(lines), alert_buttons(event), events=(event,))
+    if alert is not None and alert.acknowledged_at is not None:
+        lines.append(f"👌 Acknowledged by {escape(alert.acknowledged_by or 'somebody')}.")
+    return Post("\n".join(lines), alert_buttons(event, alert), events=(event,))
+
+
+def reminder_post(event: AlertEvent, alert: Alert | None, now_ms: int) -> Post:
+    """The message that something lasts, and that nobody has said to have seen it."""
+    began = event.at if alert is None else alert.opened_at
+    if notices.is_notice(event):
+        lines = notices.alert_lines(event, None)
+    else:
+        words = PHRASES[event.state].words
+        lines = [f"🔁 <b>{escape(event.device_id)}</b> {words} ({_label(event)})."]
+    lines.append(f"It began {ago(began, now_ms)}, and nobody has acknowledged it.")
+    return Post("\n".join(lines), alert_buttons(event, alert), events=(event,))
 
 
 def _device_lines(event: AlertEvent, began: AlertEvent | None) -> list[str]:
@@ -202,6 +229,20 @@ def _fine(event: AlertEvent, began: AlertEvent | None) -> list[str]:
     return [line for line in (f"The danger has passed.{lasted}", _back(event)) if line]
 
 
+def _silent(event: AlertEvent, _began: AlertEvent | None) -> list[str]:
+    if event.value is None:
+        return []
+    return [f"Nothing was heard of it for {duration(event.value)}."]
+
+
+def _heard_again(event: AlertEvent, began: AlertEvent | None) -> list[str]:
+    return [] if began is None else [f"It was offline for {_span(began, event)}."]
+
+
+def _seen(event: AlertEvent, _began: AlertEvent | None) -> list[str]:
+    return [f"Acknowledged by {escape(event.said_by or 'somebody')}."]
+
+
 def _plain(_event: AlertEvent, _began: AlertEvent | None) -> list[str]:
     return []
 
@@ -286,13 +327,29 @@ PHRASES: dict[State, Phrase] = {
         ends=State.SOON,
     ),
     State.OFFLINE: Phrase(
-        symbol="🔌", words="is offline", of_many="are offline", past="was offline"
+        symbol="🔌",
+        words="is offline",
+        of_many="are offline",
+        past="was offline",
+        details=_silent,
     ),
     State.ONLINE: Phrase(
-        symbol="✅", words="is online again", of_many="are online again", past="came back online"
+        symbol="✅",
+        words="is online again",
+        of_many="are online again",
+        past="came back online",
+        details=_heard_again,
+        ends=State.OFFLINE,
     ),
     State.UNKNOWN: Phrase(
         symbol="❔", words="is unknown", of_many="are unknown", past="was unknown"
+    ),
+    State.ACKNOWLEDGED: Phrase(
+        symbol="👌",
+        words="has been seen",
+        of_many="have been seen",
+        past="was seen",
+        details=_seen,
     ),
 }
 
@@ -305,4 +362,5 @@ _GROUP_ORDER = (
     State.RECOVERED,
     State.ONLINE,
     State.OK,
+    State.ACKNOWLEDGED,
 )

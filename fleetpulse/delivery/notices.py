@@ -29,6 +29,9 @@ class Words:
 WORDS: Mapping[str, Words] = {
     Matter.CONSUMER_SILENT: Words(wrong="the consumer is silent", well="the consumer is back"),
     Matter.BOT_SILENT: Words(wrong="the bot is silent", well="the bot is back"),
+    Matter.CHAT_LOST: Words(
+        wrong="a chat can no longer be reached", well="the chat can be reached again"
+    ),
     Matter.DEAD_LETTERS: Words(
         wrong="records cannot be read", well="no more unreadable records come"
     ),

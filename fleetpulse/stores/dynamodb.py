@@ -16,6 +16,7 @@ from fleetpulse.stores.dynamodb_records import (
     DynamoChats,
     DynamoDeliveries,
     DynamoDevices,
+    DynamoDocuments,
     DynamoHeartbeats,
     DynamoKeys,
     DynamoRules,
@@ -63,6 +64,7 @@ class DynamoStore:
         self.rules = DynamoRules(records)
         self.keys = DynamoKeys(records)
         self.heartbeats = DynamoHeartbeats(records)
+        self.documents = DynamoDocuments(records)
 
     def save(self, scored: Scored) -> None:
         # DynamoDB has no transaction over thousands of items. Whatever can be wrong with the batch

@@ -1,8 +1,8 @@
-"""Devices, deliveries, chats, rule changes, keys and heartbeats in DynamoDB: a record each."""
+"""Devices, deliveries, chats, rule changes, keys, … in DynamoDB: a record each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -220,7 +220,11 @@ class DynamoDeliveries:
         except Taken:
             return  # it was never planned
 
-    def of_event(self, event_id: str) -> Sequence[Delivery]:
+    def of_events(self, event_ids: Collection[str]) -> Sequence[Delivery]:
+        found = self._records.dynamo.each(self._of_event, sorted(set(event_ids)))
+        return [delivery for of_event in found for delivery in of_event]
+
+    def _of_event(self, event_id: str) -> list[Delivery]:
         found = self._records.under(f"deliveries/{event_id}")
         return [struct_of(Delivery, item) for item in found]
 
@@ -318,3 +322,38 @@ class DynamoHeartbeats:
 
     def all(self) -> Sequence[Heartbeat]:
         return [struct_of(Heartbeat, item) for item in self._records.under("heartbeats")]
+
+
+class DynamoDocuments:
+    """Small things that people decide."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    def put(self, collection: str, name: str, document: bytes) -> None:
+        place = key(_collection(collection), name)
+        self._records.put(place | attributes({"document": document.decode()}))
+
+    def get(self, collection: str, name: str) -> bytes | None:
+        return _document(self._records.get(_collection(collection), name))
+
+    def all(self, collection: str) -> Mapping[str, bytes]:
+        found = self._records.under(_collection(collection))
+        return {item["sk"]["S"]: item["document"]["S"].encode() for item in found}
+
+    def take(self, collection: str, name: str) -> bytes | None:
+        removed = self._records.dynamo.call(
+            "delete_item",
+            TableName=self._records.table,
+            Key=key(_collection(collection), name),
+            ReturnValues="ALL_OLD",
+        )
+        return _document(removed.get("Attributes"))
+
+
+def _collection(name: str) -> str:
+    return f"documents/{name}"
+
+
+def _document(item: Item | None) -> bytes | None:
+    return None if not item else str(item["document"]["S"]).encode()

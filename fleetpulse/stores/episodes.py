@@ -21,6 +21,7 @@ _STEP: dict[State, int] = {
             State.OK,
             State.RECOVERED,
             State.ONLINE,
+            State.ACKNOWLEDGED,
         )
     )
 }
@@ -38,7 +39,11 @@ def alert_of(events: Iterable[AlertEvent]) -> Alert:
     It depends on the set of events only, so an event that is saved late, twice or out of order
     cannot move an alert back.
     """
-    told = sorted(events, key=lambda event: (_STEP[event.state], event.at))
+    known = list(events)
+    seen = next((event for event in known if event.state is State.ACKNOWLEDGED), None)
+    # Should all else have been lost, what was acknowledged is still an episode.
+    moves = [event for event in known if event.state is not State.ACKNOWLEDGED] or known
+    told = sorted(moves, key=lambda event: (_STEP[event.state], event.at))
     opening, newest = told[0], told[-1]
     return Alert(
         alert_id=alert_id_of(opening),
@@ -58,6 +63,8 @@ def alert_of(events: Iterable[AlertEvent]) -> Alert:
         limit=_newest_known([event.limit for event in told]),
         causes=opening.causes,
         model_version=opening.model_version,
+        acknowledged_at=seen.at if seen else None,
+        acknowledged_by=seen.said_by if seen else None,
     )
 
 

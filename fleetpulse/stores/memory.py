@@ -9,19 +9,22 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from fleetpulse.alerts import AlertEvent, AlertState, RuleChange
+from fleetpulse.alerts import AlertEvent, AlertState
 from fleetpulse.stores.episodes import alert_id_of, alert_of
+from fleetpulse.stores.memory_delivery import (
+    MemoryChats,
+    MemoryDeliveries,
+    MemoryDocuments,
+    MemoryHeartbeats,
+    MemoryKeys,
+    MemoryRules,
+)
 from fleetpulse.stores.protocols import (
     BUCKET_MS,
     Alert,
-    ApiKey,
     Bucket,
-    Chat,
     ClockAhead,
-    Delivery,
     Device,
-    Heartbeat,
-    Progress,
     Resolution,
     Rollup,
     Scored,
@@ -49,6 +52,7 @@ class MemoryStore:
         self.rules = MemoryRules(lock)
         self.keys = MemoryKeys(lock)
         self.heartbeats = MemoryHeartbeats(lock)
+        self.documents = MemoryDocuments(lock)
 
     def save(self, scored: Scored) -> None:
         # Whatever can fail comes first: then all of it is saved, or nothing.
@@ -344,130 +348,6 @@ class MemoryAlerts:
             return found
         last_moment = found[limit - 1].stored_at
         return [stored for stored in found if stored.stored_at <= last_moment]
-
-
-class MemoryDeliveries:
-    """The queue of messages."""
-
-    def __init__(self, lock: threading.RLock) -> None:
-        self._lock = lock
-        self._deliveries: dict[tuple[str, str], Delivery] = {}
-        self._positions: dict[str, int] = {}
-
-    def position(self, reader: str) -> int:
-        return self._positions.get(reader, 0)
-
-    def plan(self, reader: str, deliveries: Sequence[Delivery], upto: int) -> None:
-        with self._lock:
-            for delivery in deliveries:
-                self._deliveries.setdefault((delivery.event_id, delivery.target), delivery)
-            self._positions[reader] = upto
-
-    def due(self, target_prefix: str, now: int, *, limit: int = 100) -> Sequence[Delivery]:
-        with self._lock:
-            found = [
-                delivery
-                for delivery in self._deliveries.values()
-                if delivery.progress is Progress.WAITING
-                and delivery.due_at <= now
-                and delivery.target.startswith(target_prefix)
-            ]
-        found.sort(key=lambda delivery: (delivery.due_at, delivery.event_id, delivery.target))
-        return found[:limit]
-
-    def update(self, delivery: Delivery) -> None:
-        with self._lock:
-            place = (delivery.event_id, delivery.target)
-            if place in self._deliveries:
-                self._deliveries[place] = delivery
-
-    def of_event(self, event_id: str) -> Sequence[Delivery]:
-        with self._lock:
-            places = sorted(place for place in self._deliveries if place[0] == event_id)
-            return [self._deliveries[place] for place in places]
-
-
-class MemoryChats:
-    """Who is told."""
-
-    def __init__(self, lock: threading.RLock) -> None:
-        self._lock = lock
-        self._chats: dict[str, Chat] = {}
-
-    def put(self, chat: Chat) -> None:
-        with self._lock:
-            self._chats[chat.chat_id] = chat
-
-    def get(self, chat_id: str) -> Chat | None:
-        return self._chats.get(chat_id)
-
-    def active(self) -> Sequence[Chat]:
-        with self._lock:
-            return [chat for _, chat in sorted(self._chats.items()) if chat.active]
-
-
-class MemoryRules:
-    """What owners changed of the rules."""
-
-    def __init__(self, lock: threading.RLock) -> None:
-        self._lock = lock
-        self._changes: dict[tuple[str, str], RuleChange] = {}
-
-    def put(self, change: RuleChange) -> None:
-        with self._lock:
-            self._changes[(change.device_id, change.rule)] = change
-
-    def of(self, device_id: str) -> Sequence[RuleChange]:
-        with self._lock:
-            return [change for key, change in sorted(self._changes.items()) if key[0] == device_id]
-
-    def changed_since(self, at: int) -> Sequence[RuleChange]:
-        with self._lock:
-            found = [change for change in self._changes.values() if change.changed_at >= at]
-        return sorted(found, key=lambda change: (change.changed_at, change.device_id, change.rule))
-
-
-class MemoryKeys:
-    """The keys of the API."""
-
-    def __init__(self, lock: threading.RLock) -> None:
-        self._lock = lock
-        self._keys: dict[str, ApiKey] = {}
-
-    def put(self, key: ApiKey) -> None:
-        with self._lock:
-            self._keys[key.key_id] = key
-
-    def get(self, key_id: str) -> ApiKey | None:
-        return self._keys.get(key_id)
-
-    def all(self) -> Sequence[ApiKey]:
-        with self._lock:
-            return sorted(self._keys.values(), key=lambda key: (key.created_at, key.key_id))
-
-    def revoke(self, key_id: str, at: int) -> bool:
-        with self._lock:
-            key = self._keys.get(key_id)
-            if key is None or key.revoked_at is not None:
-                return False
-            self._keys[key_id] = replace(key, revoked_at=at)
-            return True
-
-
-class MemoryHeartbeats:
-    """Which processes are alive."""
-
-    def __init__(self, lock: threading.RLock) -> None:
-        self._lock = lock
-        self._heartbeats: dict[str, Heartbeat] = {}
-
-    def beat(self, heartbeat: Heartbeat) -> None:
-        with self._lock:
-            self._heartbeats[heartbeat.process] = heartbeat
-
-    def all(self) -> Sequence[Heartbeat]:
-        with self._lock:
-            return [heartbeat for _, heartbeat in sorted(self._heartbeats.items())]
 
 
 def _is_later(kept: AlertState | None, new: AlertState) -> bool:

@@ -1,7 +1,7 @@
 """What a store keeps and promises; tests/contracts/ holds every backend to it.
 
-Times are Unix milliseconds. Every method may raise StoreBusy (ask again later) or StoreError.
-Lists come back in a stated order, and pages continue after a key, never by counting rows.
+Times are Unix ms. Every method may raise StoreBusy (ask again later) or StoreError. Lists come back
+in a stated order, and pages continue after a key, never by counting rows.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 
 from fleetpulse.alerts import AlertEvent, AlertState, RuleChange, Severity, State, Status
+from fleetpulse.stores.documents import DocumentStore
 from fleetpulse.telemetry import CHANNELS, Channel
 
 
@@ -121,9 +122,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     device_id: str
     kind: str
     first_seen_at: int  # event time of its first stored reading
-    clock_ahead_ms: int | None = (
-        None  # of its last refused record; negative: it was set back so far
-    )
+    clock_ahead_ms: int | None = None  # of its last refused record; negative: set back so far
     clock_ahead_at: int | None = None  # when that was, by our clock
 
 
@@ -156,6 +155,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     limit: float | None = None
     causes: list[str] = []  # at opening
     model_version: str | None = None
+    acknowledged_at: int | None = None  # somebody has seen it
+    acknowledged_by: str | None = None
 
 
 class Opinion(StrEnum):
@@ -194,8 +195,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """One event for one chat or channel: the table of these is the queue."""
 
     event_id: str
-    target: str  # "telegram:<chat id>", later "apprise:<name>", …
-    due_at: int
+    target: str  # "telegram:<chat id>", "notify:<channel>"
+    due_at: int  # of one that was sent and waits: when it is told again
     progress: Progress = Progress.WAITING
     attempts: int = 0
     sent_at: int | None = None
@@ -232,7 +233,7 @@ class Scope(StrEnum):
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key as it is kept: only the hash of its secret part."""
 
-    key_id: str  # the public part, to recognise it by
+    key_id: str  # the public part
     digest: str  # SHA-256 of the secret part, hexadecimal
     name: str
     scopes: list[Scope]
@@ -263,7 +264,7 @@ class ReadingStore(Protocol):
     ) -> Sequence[StoredReading]:
         """At most `limit` readings with since <= measured_at < until, in time order.
 
-        after: the (measured_at, seq) of the last one of the page before, in the same order.
+        after: the (measured_at, seq) of the last one of the page before.
         """
 
     def count(self, device_id: str | None = None) -> int:
@@ -370,8 +371,8 @@ class DeliveryStore(Protocol):
     def update(self, delivery: Delivery) -> None:
         """Replace the delivery with the same event_id and target."""
 
-    def of_event(self, event_id: str) -> Sequence[Delivery]:
-        """Every delivery of one event, by target."""
+    def of_events(self, event_ids: Collection[str]) -> Sequence[Delivery]:
+        """Every delivery of these events, by event and target."""
 
 
 class ChatStore(Protocol):
@@ -438,7 +439,7 @@ class Scored:
 
 
 class Store(Protocol):
-    """Everything that is kept. Safe for use from several threads and several processes."""
+    """Everything that is kept. Safe for use from several threads and processes."""
 
     @property
     def look_every_s(self) -> float:
@@ -468,6 +469,9 @@ class Store(Protocol):
     @property
     def heartbeats(self) -> HeartbeatStore: ...
 
+    @property
+    def documents(self) -> DocumentStore: ...
+
     def save(self, scored: Scored) -> None:
         """Save all of it, in one transaction where the backend has them.
 
@@ -478,17 +482,15 @@ class Store(Protocol):
         """
 
     def roll(self, resolution: Resolution, buckets: Collection[Bucket]) -> None:
-        """Work these rollups out anew: minutes from what readings are stored, hours from minutes.
+        """Work these rollups out anew: minutes from stored readings, hours from minutes.
 
-        Doing it again changes nothing, so nothing counts twice. A bucket with nothing below it is
-        left as it is.
+        Doing it again counts nothing twice. A bucket with nothing below it is left as it is.
         """
 
     def prune(self, resolution: Resolution, before: int) -> None:
-        """Give up readings, or rollups, from before that moment (whole days, soon enough).
+        """Give up readings, or rollups, from before that moment: whole days, soon enough.
 
-        What is not given up yet may still be read. Doing it again, in several processes too, is
-        safe.
+        Several processes may do it, and again.
         """
 
     def check(self) -> None:

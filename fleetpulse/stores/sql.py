@@ -15,6 +15,7 @@ from fleetpulse.stores.sql_database import Database
 from fleetpulse.stores.sql_delivery import (
     SqlChats,
     SqlDeliveries,
+    SqlDocuments,
     SqlHeartbeats,
     SqlKeys,
     SqlRules,
@@ -43,6 +44,7 @@ class SqlStore:
         self.rules = SqlRules(self.database)
         self.keys = SqlKeys(self.database)
         self.heartbeats = SqlHeartbeats(self.database)
+        self.documents = SqlDocuments(self.database)
 
     def save(self, scored: Scored) -> None:
         self.database.make_room(readings, scored.rows.measured_at)

@@ -1,11 +1,11 @@
-"""Who is told and what is due, rule changes, keys and heartbeats in SQL."""
+"""Who is told and what is due, rule changes, keys, heartbeats and documents in SQL."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from fleetpulse.alerts import RuleChange
 from fleetpulse.stores.protocols import ApiKey, Chat, Delivery, Heartbeat, Progress
@@ -14,6 +14,7 @@ from fleetpulse.stores.sql_tables import (
     api_keys,
     chats,
     delivery_positions,
+    documents,
     heartbeats,
     rule_changes,
 )
@@ -63,10 +64,15 @@ class SqlDeliveries:
         with self._database.writes() as connection:
             connection.execute(query.values(**msgspec.to_builtins(delivery)))
 
-    def of_event(self, event_id: str) -> Sequence[Delivery]:
-        query = select(queue).where(queue.c.event_id == event_id)
+    def of_events(self, event_ids: Collection[str]) -> Sequence[Delivery]:
+        listed = self._database.listed(set(event_ids))
+        query = (
+            select(queue)
+            .join(listed, queue.c.event_id == listed.c.value)
+            .order_by(queue.c.event_id, queue.c.target)
+        )
         with self._database.reads() as connection:
-            return told_as(Delivery, connection.execute(query.order_by(queue.c.target)))
+            return told_as(Delivery, connection.execute(query))
 
 
 class SqlChats:
@@ -155,3 +161,36 @@ class SqlHeartbeats:
         query = select(heartbeats).order_by(heartbeats.c.process)
         with self._database.reads() as connection:
             return told_as(Heartbeat, connection.execute(query))
+
+
+class SqlDocuments:
+    """Small things that people decide."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, collection: str, name: str, document: bytes) -> None:
+        row = {"collection": collection, "name": name, "document": document.decode()}
+        with self._database.writes() as connection:
+            connection.execute(self._database.put(documents), row)
+
+    def get(self, collection: str, name: str) -> bytes | None:
+        table = documents.c
+        query = select(table.document).where(table.collection == collection, table.name == name)
+        with self._database.reads() as connection:
+            found: str | None = connection.scalar(query)
+        return None if found is None else found.encode()
+
+    def all(self, collection: str) -> Mapping[str, bytes]:
+        table = documents.c
+        query = select(table.name, table.document).where(table.collection == collection)
+        with self._database.reads() as connection:
+            rows = connection.execute(query.order_by(table.name)).all()
+        return {name: document.encode() for name, document in rows}
+
+    def take(self, collection: str, name: str) -> bytes | None:
+        table = documents.c
+        query = delete(documents).where(table.collection == collection, table.name == name)
+        with self._database.writes() as connection:
+            found: str | None = connection.scalar(query.returning(table.document))
+        return None if found is None else found.encode()

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from fleetpulse.stores.protocols import Spread
 from fleetpulse.telemetry import CHANNELS
 
-REVISION = "0003"  # the newest of migrations/versions
+REVISION = "0004"  # the newest of migrations/versions
 PARTITIONED = "RANGE (measured_at)"  # on PostgreSQL, a table for each day
 
 # By code point everywhere, so that all databases agree on the order.
@@ -169,6 +169,7 @@ alert_events = Table(
     Column("model_version", _Text),
     Column("severity", _Text, nullable=False),
     Column("stored_at", BigInteger, nullable=False),
+    Column("said_by", _Text),
     Index("alert_events_by_alert", "alert_id"),
     Index("alert_events_by_time", "at", "event_id"),
     Index("alert_events_by_device", "device_id", "at", "event_id"),
@@ -195,6 +196,8 @@ alerts = Table(
     Column("limit", Number),
     Column("causes", Words),
     Column("model_version", _Text),
+    Column("acknowledged_at", BigInteger),
+    Column("acknowledged_by", _Text),
     Index("alerts_by_time", "opened_at", "alert_id"),
     Index("alerts_by_device", "device_id", "opened_at", "alert_id"),
 )
@@ -279,4 +282,12 @@ heartbeats = Table(
     Column("process", _Text, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("detail", _Text, nullable=False),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("collection", _Text, primary_key=True),
+    Column("name", _Text, primary_key=True),
+    Column("document", Text, nullable=False),
 )

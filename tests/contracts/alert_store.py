@@ -136,6 +136,21 @@ class AlertStoreContract:
         assert store.alerts.event(f"pi-1:heat:1:{state}") == an_event(state)
         assert [alert.state for alert in store.alerts.page()] == [state]
 
+    def test_an_alert_that_somebody_has_seen_stays_where_it_stands(self, store: Store) -> None:
+        soon, stressed, _ = an_episode()
+        seen = an_event(
+            State.ACKNOWLEDGED, at=stressed.at + 1, severity=Severity.INFO, said_by="telegram:42"
+        )
+        store.save(told(soon))
+        store.save(told(seen))
+        store.save(told(stressed))
+
+        (alert,) = store.alerts.page(open_only=True)
+
+        assert (alert.state, alert.changed_at) == (State.STRESSED, stressed.at)
+        assert (alert.acknowledged_at, alert.acknowledged_by) == (seen.at, "telegram:42")
+        assert store.alerts.event(seen.event_id) == seen
+
     def test_an_unknown_event_is_none(self, store: Store) -> None:
         assert store.alerts.event("pi-1:heat:1:soon") is None
 

@@ -31,7 +31,7 @@ class DeliveryStoreContract:
 
         store.deliveries.plan("bot", [a_delivery(), a_delivery(target="telegram:7")], NOON)
 
-        assert store.deliveries.of_event("pi-1:heat:1:soon") == [
+        assert store.deliveries.of_events(["pi-1:heat:1:soon"]) == [
             sent,
             a_delivery(target="telegram:7"),
         ]
@@ -47,7 +47,7 @@ class DeliveryStoreContract:
 
         store.deliveries.plan("bot", [full], NOON)
 
-        assert store.deliveries.of_event(full.event_id) == [full]
+        assert store.deliveries.of_events([full.event_id]) == [full]
 
     def test_due_are_the_waiting_ones_whose_time_has_come(self, store: Store) -> None:
         later = a_delivery("later", due_at=NOON + SECOND)
@@ -97,11 +97,20 @@ class DeliveryStoreContract:
     def test_an_update_of_what_was_never_planned_adds_nothing(self, store: Store) -> None:
         store.deliveries.update(a_delivery())
 
-        assert store.deliveries.of_event("pi-1:heat:1:soon") == []
+        assert store.deliveries.of_events(["pi-1:heat:1:soon"]) == []
+
+    def test_deliveries_of_several_events_come_by_event_and_target(self, store: Store) -> None:
+        mine = [
+            a_delivery(event, target=target) for event in ("a", "b") for target in ("t:1", "t:2")
+        ]
+        store.deliveries.plan("bot", [*mine[::-1], a_delivery("c")], NOON)
+
+        assert store.deliveries.of_events(["b", "a", "unknown", "a"]) == mine
+        assert store.deliveries.of_events([]) == []
 
     def test_deliveries_of_one_event_come_by_target(self, store: Store) -> None:
         mine = [a_delivery(target="apprise:mail"), a_delivery(target="telegram:1")]
         store.deliveries.plan("bot", [*mine[::-1], a_delivery("another")], NOON)
 
-        assert store.deliveries.of_event("pi-1:heat:1:soon") == mine
-        assert store.deliveries.of_event("unknown") == []
+        assert store.deliveries.of_events(["pi-1:heat:1:soon"]) == mine
+        assert store.deliveries.of_events(["unknown"]) == []

@@ -1,4 +1,4 @@
-"""What every store promises of chats, rule changes, keys and heartbeats."""
+"""What every store promises of chats, rule changes, keys, heartbeats and documents."""
 
 from __future__ import annotations
 
@@ -172,3 +172,65 @@ class HeartbeatStoreContract:
             a_heartbeat("bot"),
             a_heartbeat("consumer", at=NOON + 1, detail="lag 12 s"),
         ]
+
+
+class DocumentStoreContract:
+    """Subclass once per backend with a `store` fixture; add no tests there."""
+
+    def test_a_document_comes_back_as_it_went_in(self, store: Store) -> None:
+        document = '{"name": "Ädas 🏠", "list": [1.5, null]}'.encode()
+
+        store.documents.put("people", "Äda/1 #2", document)
+
+        assert store.documents.get("people", "Äda/1 #2") == document
+
+    def test_an_unknown_document_is_none(self, store: Store) -> None:
+        store.documents.put("people", "ada", b"{}")
+
+        assert store.documents.get("people", "bob") is None
+        assert store.documents.get("groups", "ada") is None
+
+    def test_a_document_is_replaced(self, store: Store) -> None:
+        store.documents.put("people", "ada", b"{}")
+
+        store.documents.put("people", "ada", b"[]")
+
+        assert store.documents.all("people") == {"ada": b"[]"}
+
+    def test_documents_of_one_collection_come_by_name(self, store: Store) -> None:
+        for name in ("b", "a", "B", "a2"):
+            store.documents.put("people", name, name.encode())
+        store.documents.put("people2", "c", b"c")
+
+        assert list(store.documents.all("people").items()) == [
+            ("B", b"B"),
+            ("a", b"a"),
+            ("a2", b"a2"),
+            ("b", b"b"),
+        ]
+        assert store.documents.all("nothing") == {}
+
+    def test_a_document_that_is_taken_is_gone(self, store: Store) -> None:
+        store.documents.put("codes", "1", b"one")
+        store.documents.put("codes", "2", b"two")
+
+        assert store.documents.take("codes", "1") == b"one"
+        assert store.documents.take("codes", "1") is None
+        assert store.documents.all("codes") == {"2": b"two"}
+
+    def test_of_many_who_take_a_document_at_once_exactly_one_gets_it(self, store: Store) -> None:
+        store.documents.put("codes", "1", b"one")
+        together = threading.Barrier(8)
+        taken: list[bytes | None] = []
+
+        def take() -> None:
+            together.wait()
+            taken.append(store.documents.take("codes", "1"))
+
+        threads = [threading.Thread(target=take) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert (taken.count(b"one"), taken.count(None)) == (1, 7)

@@ -28,6 +28,7 @@ from tests.contracts.delivery_store import DeliveryStoreContract
 from tests.contracts.device_store import DeviceStoreContract
 from tests.contracts.owner_stores import (
     ChatStoreContract,
+    DocumentStoreContract,
     HeartbeatStoreContract,
     KeyStoreContract,
     RuleStoreContract,
@@ -156,6 +157,7 @@ class StoreContract(
     RuleStoreContract,
     KeyStoreContract,
     HeartbeatStoreContract,
+    DocumentStoreContract,
     SaveContract,
 ):
     """Everything that a backend must keep: subclass it with a `store` fixture."""

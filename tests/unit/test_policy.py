@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetpulse import policy
 from fleetpulse.alerts import AlertEvent, State
+from fleetpulse.people import Person
 from fleetpulse.policy import (
     BURST_MS,
     FEW_DEVICES,
@@ -16,7 +18,9 @@ from fleetpulse.policy import (
     NOTHING_LATELY,
     OLD_MS,
     SUMMARY_EVERY_MS,
+    Reader,
     Recent,
+    Wishes,
 )
 from fleetpulse.stores.protocols import Chat, Delivery, Progress, StoredEvent
 from tests.contracts.builders import NOON, SECOND, a_chat, a_delivery, an_episode, an_event
@@ -27,6 +31,12 @@ BOB = a_chat("telegram:2", subscribed_at=0)
 
 def stored(event: AlertEvent, *, stored_at: int = NOON) -> StoredEvent:
     return StoredEvent(event=event, stored_at=stored_at)
+
+
+def wishes(*chats: Chat, **fields: Any) -> Wishes:
+    """What these chats of owners wish: everything."""
+    readers = {chat.chat_id: Reader(chat=chat, person=Person(name=""), **fields) for chat in chats}
+    return Wishes(readers=readers)
 
 
 def told(
@@ -40,7 +50,7 @@ def told(
 
 
 def test_every_active_chat_hears_of_an_event() -> None:
-    planned = policy.plan([stored(an_event())], [ADA, BOB], NOON)
+    planned = policy.plan([stored(an_event())], wishes(ADA, BOB), NOON)
 
     assert planned == [
         Delivery(event_id="pi-1:heat:1:soon", target="telegram:1", due_at=NOON),
@@ -51,18 +61,19 @@ def test_every_active_chat_hears_of_an_event() -> None:
 def test_a_chat_that_is_not_active_hears_nothing() -> None:
     gone = a_chat(subscribed_at=0, active=False)
 
-    assert not policy.plan([stored(an_event())], [gone], NOON)
+    assert not policy.plan([stored(an_event())], wishes(gone), NOON)
 
 
 def test_a_chat_hears_nothing_of_what_was_before_it() -> None:
     late = a_chat(subscribed_at=NOON)
 
-    assert not policy.plan([stored(an_event(), stored_at=NOON - 1)], [late], NOON)
-    assert policy.plan([stored(an_event(), stored_at=NOON)], [late], NOON)
+    assert not policy.plan([stored(an_event(), stored_at=NOON - 1)], wishes(late), NOON)
+    assert policy.plan([stored(an_event(), stored_at=NOON)], wishes(late), NOON)
 
 
 def test_danger_that_passed_is_told_as_well_as_danger_that_comes() -> None:
-    told_states = {state for state in State if policy.plan([stored(an_event(state))], [ADA], NOON)}
+    ada = wishes(ADA)
+    told_states = {state for state in State if policy.plan([stored(an_event(state))], ada, NOON)}
 
     assert told_states >= {State.SOON, State.STRESSED, State.RECOVERED, State.OK}
     assert State.UNKNOWN not in told_states
@@ -71,7 +82,7 @@ def test_danger_that_passed_is_told_as_well_as_danger_that_comes() -> None:
 def test_news_are_due_at_once_even_from_a_device_whose_clock_is_ahead() -> None:
     ahead = stored(an_event(at=NOON + 300 * SECOND))
 
-    (delivery,) = policy.plan([ahead], [ADA], NOON)
+    (delivery,) = policy.plan([ahead], wishes(ADA), NOON)
 
     assert delivery.due_at <= NOON
 
@@ -79,7 +90,8 @@ def test_news_are_due_at_once_even_from_a_device_whose_clock_is_ahead() -> None:
 def test_what_is_old_waits_for_the_next_full_minute_so_that_a_catch_up_is_one_summary() -> None:
     old = stored(an_event(at=NOON - OLD_MS - 1))
 
-    dues = {policy.plan([old], [ADA], NOON + second * SECOND)[0].due_at for second in range(60)}
+    ada = wishes(ADA)
+    dues = {policy.plan([old], ada, NOON + second * SECOND)[0].due_at for second in range(60)}
 
     assert dues == {NOON + SUMMARY_EVERY_MS}
 
@@ -224,7 +236,7 @@ def test_the_newest_of_a_summary_carries_it_and_the_others_are_folded() -> None:
         ("pi-1:heat:1:soon", Progress.FOLDED),
         ("pi-1:heat:1:stressed", Progress.FOLDED),
     ]
-    assert {(each.message_id, each.sent_at) for each in done} == {("77", NOON)}
+    assert {(each.message_id, each.sent_at) for each in done} == {(None, NOON)}
 
 
 def test_putting_off_counts_only_what_was_tried() -> None:
@@ -271,7 +283,7 @@ def test_whatever_is_read_twice_each_event_is_told_once_to_each_active_chat(
     rounds = data.draw(st.lists(st.slices(len(outbox)), max_size=4))
 
     for now, part in enumerate([*rounds, slice(None)], start=NOON):
-        for planned in policy.plan(outbox[part], subscribers, now):
+        for planned in policy.plan(outbox[part], wishes(*subscribers), now):
             queue.setdefault((planned.event_id, planned.target), planned)
         due = [each for each in queue.values() if each.progress is Progress.WAITING]
         for messages in policy.messages(due, events, now).values():

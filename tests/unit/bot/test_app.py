@@ -177,7 +177,7 @@ def test_a_warning_comes_with_a_picture_and_its_button_gives_the_status(
 
     chatting.run(chatting.bot(), story())
 
-    (delivery,) = chatting.store.deliveries.of_event("pi-1:heat:1:soon")
+    (delivery,) = chatting.store.deliveries.of_events(["pi-1:heat:1:soon"])
     assert (delivery.target, delivery.progress) == (TARGET, "sent")
 
 

@@ -31,17 +31,40 @@ class FakeSender:
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, Post]] = []
+        self.read: list[tuple[str, str]] = []  # where, and what it said, in the order of reading
+        self.edited: list[tuple[str, str, Post]] = []  # where, the message's id, what it says now
+        self.gone: set[str] = set()  # messages that people have deleted
         self.refusals: dict[str, NotifyError] = {}  # by chat id
         self.tries = 0
         self._lock = threading.Lock()
 
-    def send(self, chat_id: str, post: Post) -> str:
+    can_edit = True
+
+    def pause_s(self, where: str) -> float:
+        return 0.0
+
+    def edit(self, where: str, message_id: str, post: Post) -> bool:
+        with self._lock:
+            if where in self.refusals:
+                raise self.refusals[where]
+            if message_id in self.gone:
+                return False
+            self.edited.append((where, message_id, post))
+            self.read.append((where, post.text))
+            return True
+
+    def send(self, where: str, post: Post) -> str:
         with self._lock:
             self.tries += 1
-            if chat_id in self.refusals:
-                raise self.refusals[chat_id]
-            self.sent.append((chat_id, post))
+            if where in self.refusals:
+                raise self.refusals[where]
+            self.sent.append((where, post))
+            self.read.append((where, post.text))
             return str(len(self.sent))
+
+    def words(self, where: str = "1") -> list[str]:
+        """What this chat has read of its devices, changes of messages among it."""
+        return [words_of(text) for chat, text in self.read if chat == where]
 
     def texts(self, chat_id: str = "1") -> list[str]:
         """What this chat has read."""
@@ -88,5 +111,5 @@ class Bench:
         self.process.step()
 
     def delivery_of(self, event: AlertEvent, target: str = ADA) -> Delivery:
-        of_event = self.store.deliveries.of_event(event.event_id)
+        of_event = self.store.deliveries.of_events([event.event_id])
         return next(each for each in of_event if each.target == target)

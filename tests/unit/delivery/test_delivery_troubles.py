@@ -13,9 +13,9 @@ from fleetpulse.alerts import AlertEvent
 from fleetpulse.delivery import messages
 from fleetpulse.delivery.messages import Post
 from fleetpulse.errors import NotifyError, StoreBusy
-from fleetpulse.stores.protocols import Delivery, Progress, Store
+from fleetpulse.stores.protocols import Alert, Delivery, Progress, Store
 from tests.contracts.builders import NOON, SECOND, an_episode, an_event
-from tests.unit.delivery.bench import ADA, BOB, Bench, words_of
+from tests.unit.delivery.bench import ADA, BOB, Bench
 
 
 def test_a_night_without_a_network_ends_in_one_summary_too(bench: Bench) -> None:
@@ -50,9 +50,10 @@ def test_a_kill_between_sending_and_recording_repeats_that_one_message_only(
     bench.start()
     bench.later(1)
 
-    assert [words_of(text) for text in bench.sender.texts()] == [
+    assert bench.sender.words() == [
         "will soon be stressed",
         "will soon be stressed",
+        "is stressed",
         "is stressed",
         "has recovered",
     ]
@@ -73,9 +74,10 @@ def test_a_message_whose_answer_is_lost_is_sent_again_for_a_lost_alarm_is_worse(
         bench.later(1)
     bench.later(60)
 
-    assert [words_of(text) for text in bench.sender.texts()] == [
+    assert bench.sender.words() == [
         "will soon be stressed",
         "will soon be stressed",
+        "is stressed",
         "is stressed",
         "has recovered",
     ]
@@ -151,8 +153,9 @@ def test_while_a_chat_waits_its_later_news_wait_behind(bench: Bench) -> None:
     bench.later(15)
 
     assert tries == 1
-    assert [words_of(text) for text in bench.sender.texts()] == [
+    assert bench.sender.words() == [
         "will soon be stressed",
+        "is stressed",
         "is stressed",
         "has recovered",
     ]
@@ -171,8 +174,9 @@ def test_a_restart_keeps_news_that_wait_in_order(bench: Bench) -> None:
     bench.later(25)
 
     assert before == []
-    assert [words_of(text) for text in bench.sender.texts()] == [
+    assert bench.sender.words() == [
         "will soon be stressed",
+        "is stressed",
         "is stressed",
     ]
 
@@ -206,8 +210,9 @@ def test_a_chat_that_is_gone_is_told_nothing_more() -> None:
     bench.later(1)
 
     assert bench.sender.texts("1") == []
-    assert len(bench.sender.texts("2")) == 3
-    assert bench.sender.tries == 4
+    lost = "telegram:1 can no longer be reached (blocked by the user)"
+    assert lost in bench.sender.texts("2")[-1]
+    assert bench.sender.tries == 5
     assert bench.delivery_of(soon).error == "blocked by the user"
     assert bench.delivery_of(stressed).progress is Progress.FAILED
     assert [chat.chat_id for chat in bench.store.chats.active()] == [BOB]
@@ -225,12 +230,13 @@ def test_a_group_that_became_a_supergroup_is_told_all_of_it_there() -> None:
     bench.later(1)
 
     assert bench.sender.texts("1") == []
-    assert [words_of(text) for text in bench.sender.texts("-1007")] == [
+    assert bench.sender.words("-1007") == [
         "will soon be stressed",
+        "is stressed",
         "is stressed",
         "has recovered",
     ]
-    assert len(bench.sender.texts("2")) == 3
+    assert len(bench.sender.words("2")) == 4
     assert [chat.chat_id for chat in bench.store.chats.active()] == [ADA, BOB]
 
 
@@ -246,7 +252,7 @@ def test_a_group_that_moved_is_found_again_after_a_restart_with_its_old_id() -> 
     for _ in range(3):
         bench.later(1)
 
-    assert [words_of(text) for text in bench.sender.texts("-1007")] == ["will soon be stressed"] * 2
+    assert bench.sender.words("-1007") == ["will soon be stressed"] * 2
 
 
 def test_a_chart_that_cannot_be_drawn_does_not_cost_the_words(
@@ -269,12 +275,14 @@ def test_a_chart_that_cannot_be_drawn_does_not_cost_the_words(
 def test_an_event_that_cannot_be_told_does_not_silence_the_others(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def alert_post(event: AlertEvent, began: AlertEvent | None, now_ms: int) -> Post:
+    def alert_post(
+        event: AlertEvent, began: AlertEvent | None, now_ms: int, alert: Alert | None
+    ) -> Post:
         if event.device_id == "pi-1":
             raise ValueError("strange")
-        return messages.alert_post(event, began, now_ms)
+        return messages.alert_post(event, began, now_ms, alert)
 
-    monkeypatch.setattr("fleetpulse.delivery.loop.alert_post", alert_post)
+    monkeypatch.setattr("fleetpulse.delivery.posts.alert_post", alert_post)
     bench.happen(an_event(), an_event(device_id="pi-2"))
 
     bench.later(1)

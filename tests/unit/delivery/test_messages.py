@@ -6,16 +6,21 @@ import itertools
 
 import pytest
 
-from fleetpulse.alerts import RULE_NAMES, Severity, State
+from fleetpulse.alerts import RULE_NAMES, AlertEvent, Severity, State
 from fleetpulse.delivery.messages import (
     BUTTON_BYTES,
     GROUP_NAMES,
     SUMMARY_LINES,
+    Post,
     alert_post,
     group_post,
-    status_buttons,
+    reminder_post,
     summary_post,
 )
+from fleetpulse.delivery.short_names import fitted, resolved
+from fleetpulse.stores.episodes import alert_of
+from fleetpulse.stores.memory import MemoryStore
+from fleetpulse.stores.protocols import Alert
 from tests.contracts.builders import NOON, SECOND, an_episode, an_event
 
 
@@ -144,27 +149,93 @@ def test_a_group_of_the_longest_names_fits_into_a_message() -> None:
     assert len(group_post(events[:20]).text) < 4_096
 
 
-def test_a_warning_has_buttons_for_the_status_and_for_the_owner_s_verdict() -> None:
+def an_alert(*events: AlertEvent) -> Alert:
+    return alert_of(events)
+
+
+def labels(post: Post) -> list[str]:
+    return [button.label for button in post.buttons]
+
+
+def test_a_warning_has_buttons_for_what_its_owner_may_do() -> None:
     buttons = alert_post(an_event(episode=3), None, NOON).buttons
 
     assert [(button.label, button.command) for button in buttons] == [
+        ("Ack", "/ack pi-1:heat:3"),
+        ("Snooze 1 h", "/snooze pi-1 1h"),
+        ("Chart", "/chart pi-1"),
         ("Right", "/right pi-1:heat:3"),
         ("False alarm", "/false pi-1:heat:3"),
-        ("Status now", "/status pi-1"),
-        ("Chart", "/chart pi-1"),
     ]
 
 
-def test_only_a_warning_can_be_judged() -> None:
-    buttons = alert_post(an_event(State.STRESSED), None, NOON).buttons
+def test_stress_that_nobody_foresaw_is_no_warning_to_be_judged() -> None:
+    stressed = an_event(State.STRESSED)
 
-    assert [button.label for button in buttons] == ["Status now", "Chart"]
+    assert labels(alert_post(stressed, None, NOON, an_alert(stressed))) == [
+        "Ack",
+        "Snooze 1 h",
+        "Chart",
+    ]
 
 
-def test_a_name_too_long_for_a_button_has_none() -> None:
-    fits, too_long = "x" * (BUTTON_BYTES - len("/status ")), "x" * 64
+def test_what_is_over_can_be_judged_and_no_longer_acknowledged() -> None:
+    soon, stressed, recovered = an_episode()
 
-    assert [button.label for button in status_buttons([fits, too_long])] == [fits]
+    post = alert_post(recovered, stressed, NOON, an_alert(soon, stressed, recovered))
+
+    assert labels(post) == ["Chart", "Right", "False alarm"]
+
+
+def test_what_is_acknowledged_says_by_whom_and_not_again() -> None:
+    soon = an_event()
+    seen = an_event(State.ACKNOWLEDGED, at=NOON + 1, said_by="Ada & <Bob>")
+
+    post = alert_post(soon, None, NOON, an_alert(soon, seen))
+
+    assert post.text.endswith("👌 Acknowledged by Ada &amp; &lt;Bob&gt;.")
+    assert "Ack" not in labels(post)
+
+
+def test_what_lasts_says_for_how_long() -> None:
+    soon, stressed, _ = an_episode()
+
+    post = reminder_post(stressed, an_alert(soon, stressed), NOON + 4 * 3_600 * SECOND)
+
+    assert post.text == (
+        "🔁 <b>pi-1</b> is stressed (temperature).\n"
+        "It began 4 h ago, and nobody has acknowledged it."
+    )
+    assert labels(post)[:2] == ["Ack", "Snooze 1 h"]
+
+
+def test_a_silent_device_says_since_when_and_for_how_long() -> None:
+    offline = an_event(State.OFFLINE, rule="offline", value=31.0)
+    online = an_event(State.ONLINE, rule="offline", at=NOON + 90 * SECOND)
+
+    assert alert_post(offline, None, NOON).text == (
+        "🔌 <b>pi-1</b> is offline\nNothing was heard of it for 31 s."
+    )
+    assert alert_post(online, offline, NOON + 90 * SECOND).text == (
+        "✅ <b>pi-1</b> is online again\nIt was offline for 1 min 30 s."
+    )
+
+
+@pytest.mark.parametrize("device_id", ["x" * 64, "ö" * 64, "pi-1"])
+def test_a_name_too_long_for_a_button_has_a_short_one_that_leads_back(device_id: str) -> None:
+    documents = MemoryStore().documents
+    post = fitted(alert_post(an_event(device_id=device_id), None, NOON), documents)
+
+    for button in post.buttons:
+        assert len(button.command.encode()) <= BUTTON_BYTES
+        assert device_id in resolved(button.command.split(" ")[1], documents)
+
+
+def test_a_short_name_that_nobody_gave_leads_nowhere() -> None:
+    documents = MemoryStore().documents
+
+    assert resolved("~AAAAAAAAAAAA", documents) == "~AAAAAAAAAAAA"
+    assert resolved("pi-1", documents) == "pi-1"
 
 
 def test_a_summary_has_a_line_for_each_rule_of_each_device_newest_first() -> None:

@@ -23,14 +23,14 @@ def said(bench: Bench, text: str) -> str:
     ).text
 
 
-def test_a_problem_of_ours_is_told_as_one_sentence_without_chart_or_button(bench: Bench) -> None:
+def test_a_problem_of_ours_is_told_as_one_sentence_without_a_chart(bench: Bench) -> None:
     reported(bench, Matter.CONSUMER_SILENT, SILENT)
 
     bench.later(1)
 
     ((_, post),) = bench.sender.sent
     assert post.text == f"⚠️ <b>fleetpulse</b>: {SILENT}"
-    assert post.buttons == ()
+    assert [button.label for button in post.buttons] == ["Ack"]
     assert post.photo is None
     assert bench.charted == []
 
@@ -42,7 +42,7 @@ def test_that_it_is_over_is_told_with_how_long_it_lasted(bench: Bench) -> None:
 
     bench.later(1)
 
-    assert bench.sender.texts()[-1] == (
+    assert bench.sender.read[-1][1] == (
         "✅ <b>fleetpulse</b>: the consumer is back. It lasted 1 min 30 s."
     )
 
@@ -55,7 +55,7 @@ def test_every_matter_has_words_for_its_end(bench: Bench, matter: Matter) -> Non
 
     bench.later(1)
 
-    assert f"{matter} is over" not in bench.sender.texts()[-1]
+    assert f"{matter} is over" not in bench.sender.read[-1][1]
 
 
 def test_a_sentence_is_escaped(bench: Bench) -> None:
@@ -113,5 +113,5 @@ def test_a_notice_about_a_device_names_it_and_is_no_alarm(bench: Bench) -> None:
 
     ((_, post),) = bench.sender.sent
     assert post.text == "🔧 <b>pc-&lt;1&gt;</b>: It gets 6 °C hotter."
-    assert post.buttons == ()
+    assert [button.label for button in post.buttons] == ["Ack"]
     assert post.photo is None

@@ -1,0 +1,401 @@
+"""An alert is one message: it changes with the alert, is answered, repeated, held back, seen."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleetpulse.acknowledge import acknowledge
+from fleetpulse.alerts import AlertEvent, Severity, State
+from fleetpulse.delivery.readers import follow_only, release
+from fleetpulse.errors import UnknownAlert
+from fleetpulse.people import (
+    DEFAULT_REPEAT_S,
+    Group,
+    People,
+    Person,
+    Preferences,
+    QuietHours,
+    Role,
+    Snooze,
+)
+from fleetpulse.stores.protocols import Progress
+from tests.contracts.builders import NOON, SECOND, a_chat, an_episode, an_event
+from tests.unit.delivery.bench import ADA, BOB, Bench
+
+MINUTE_S, HOUR_S = 60, 3_600
+
+
+def people(bench: Bench) -> People:
+    return People(bench.store.documents)
+
+
+def prefer(bench: Bench, target: str = ADA, **fields: object) -> None:
+    people(bench).preferences.put(target, Preferences(**fields))  # type: ignore[arg-type]
+
+
+def snooze(bench: Bench, selector: str, seconds: int) -> None:
+    until = bench.clock.now_ms() + seconds * SECOND
+    people(bench).snoozes.put(selector, Snooze(until=until, said_by="Ada"))
+
+
+def happen_one_by_one(bench: Bench, *events: AlertEvent) -> None:
+    for event in events:
+        bench.happen(event)
+        bench.later(1)
+
+
+def seen(bench: Bench, alert_id: str = "pi-1:heat:1") -> None:
+    acknowledge(bench.store, alert_id, said_by="Ada", now_ms=bench.clock.now_ms())
+
+
+# -- one message
+
+
+def test_an_alert_is_one_message_that_changes_and_is_answered_when_it_gets_worse(
+    bench: Bench,
+) -> None:
+    happen_one_by_one(bench, *an_episode(at=NOON))
+
+    (first, worse) = [post for _, post in bench.sender.sent]
+    assert (first.reply_to, worse.reply_to) == (None, "1")
+    assert [message_id for _, message_id, _ in bench.sender.edited] == ["1", "1"]
+    assert bench.sender.words() == [
+        "will soon be stressed",
+        "is stressed",
+        "is stressed",
+        "has recovered",
+    ]
+    assert "It was stressed for 3 min." in bench.sender.edited[-1][2].text
+
+
+def test_after_a_restart_the_same_message_goes_on(bench: Bench) -> None:
+    soon, stressed, recovered = an_episode(at=NOON)
+    happen_one_by_one(bench, soon)
+    bench.start()
+    happen_one_by_one(bench, stressed)
+    bench.start()
+
+    happen_one_by_one(bench, recovered)
+
+    assert len(bench.sender.sent) == 2
+    assert {message_id for _, message_id, _ in bench.sender.edited} == {"1"}
+
+
+def test_a_message_that_somebody_deleted_is_sent_anew_when_it_gets_worse(bench: Bench) -> None:
+    soon, stressed, recovered = an_episode(at=NOON)
+    happen_one_by_one(bench, soon)
+    bench.sender.gone.add("1")
+
+    happen_one_by_one(bench, stressed, recovered)
+
+    assert bench.sender.words() == ["will soon be stressed", "is stressed", "has recovered"]
+    assert bench.sender.edited[-1][1] == "2"
+
+
+def test_the_end_of_what_was_never_told_is_not_told(bench: Bench) -> None:
+    happen_one_by_one(bench, an_event(State.RECOVERED), an_event(State.OK, device_id="pi-2"))
+
+    assert bench.sender.read == []
+    assert bench.delivery_of(an_event(State.RECOVERED)).progress is Progress.FOLDED
+
+
+def test_what_was_told_in_a_group_is_told_anew_when_it_is_over(bench: Bench) -> None:
+    bench.happen(*(an_event(State.STRESSED, device_id=f"pi-{n}", at=NOON) for n in range(9)))
+    bench.later(1)
+
+    bench.happen(an_event(State.RECOVERED, device_id="pi-3", at=NOON + SECOND))
+    bench.later(60)
+
+    assert bench.sender.words()[-1] == "has recovered"
+    assert bench.sender.edited == []
+
+
+def test_a_chat_that_rests_gets_its_next_message_later(bench: Bench) -> None:
+    bench.sender.pause_s = lambda where: 1.0  # type: ignore[method-assign]
+    bench.happen(*(an_event(device_id=f"pi-{n}", at=NOON) for n in range(3)))
+
+    counts = []
+    for _ in range(4):
+        bench.later(0.5)
+        counts.append(len(bench.sender.sent))
+
+    assert counts == [1, 1, 2, 2]
+
+
+# -- seen
+
+
+def test_what_somebody_has_seen_is_shown_to_all_without_a_sound() -> None:
+    bench = Bench(listed=[ADA, BOB])
+    bench.process.step()
+    happen_one_by_one(bench, an_event())
+
+    seen(bench)
+    bench.later(0)
+
+    assert len(bench.sender.sent) == 2
+    assert {where for where, _, _ in bench.sender.edited} == {"1", "2"}
+    for _, _, post in bench.sender.edited:
+        assert post.text.startswith("⚠️ <b>pi-1</b> will soon be stressed")
+        assert post.text.endswith("👌 Acknowledged by Ada.")
+
+
+def test_what_gets_worse_after_it_was_seen_is_told_with_who_saw_it(bench: Bench) -> None:
+    soon, stressed, _ = an_episode(at=NOON)
+    happen_one_by_one(bench, soon)
+    seen(bench)
+
+    happen_one_by_one(bench, stressed)
+
+    assert bench.sender.words()[-1] == "is stressed"
+    assert "Acknowledged by Ada" in bench.sender.read[-1][1]
+
+
+def test_seeing_it_twice_or_when_it_is_over_changes_nothing(bench: Bench) -> None:
+    happen_one_by_one(bench, an_event())
+    seen(bench)
+    acknowledge(bench.store, "pi-1:heat:1", said_by="Bob", now_ms=NOON + 9 * SECOND)
+    happen_one_by_one(bench, an_event(State.OK, at=NOON + 10 * SECOND), an_event(episode=2))
+    happen_one_by_one(bench, an_event(State.OK, episode=2, at=NOON + 20 * SECOND))
+
+    seen(bench, "pi-1:heat:2")
+
+    first, second = (bench.store.alerts.get(f"pi-1:heat:{n}") for n in (1, 2))
+    assert first is not None
+    assert first.acknowledged_by == "Ada"
+    assert second is not None
+    assert second.acknowledged_at is None
+
+
+def test_nobody_can_see_what_is_not_there(bench: Bench) -> None:
+    with pytest.raises(UnknownAlert, match="pi-9:heat:1"):
+        seen(bench, "pi-9:heat:1")
+
+
+# -- again
+
+
+def test_stress_is_told_again_until_somebody_has_seen_it(bench: Bench) -> None:
+    happen_one_by_one(bench, *an_episode(at=NOON)[:2])
+    before = len(bench.sender.sent)
+
+    for _ in range(2):
+        bench.later(DEFAULT_REPEAT_S)
+    told_again = [post for _, post in bench.sender.sent[before:]]
+    seen(bench)
+    for _ in range(2):
+        bench.later(DEFAULT_REPEAT_S)
+
+    assert len(bench.sender.sent) == before + 2
+    assert [post.reply_to for post in told_again] == ["1", "1"]
+    assert "nobody has acknowledged it" in told_again[0].text
+    stressed = an_episode(at=NOON)[1]
+    assert bench.delivery_of(stressed).progress is Progress.SENT
+
+
+def test_what_is_over_is_not_told_again(bench: Bench) -> None:
+    happen_one_by_one(bench, *an_episode(at=NOON))
+    before = len(bench.sender.read)
+
+    bench.later(2 * DEFAULT_REPEAT_S)
+
+    assert len(bench.sender.read) == before
+
+
+def test_how_often_it_is_told_again_is_for_the_chat_to_say() -> None:
+    bench = Bench(listed=[ADA, BOB])
+    prefer(bench, ADA, repeat_s=600)
+    prefer(bench, BOB, repeat_s=0)
+    bench.process.step()
+    bench.happen(an_event(State.STRESSED))
+
+    for _ in range(25):
+        bench.later(MINUTE_S)
+
+    assert len(bench.sender.texts("1")) == 3
+    assert len(bench.sender.texts("2")) == 1
+
+
+def test_a_restart_forgets_no_repetition_and_adds_none(bench: Bench) -> None:
+    prefer(bench, repeat_s=600)
+    bench.happen(an_event(State.STRESSED))
+
+    for _ in range(25):
+        bench.start()
+        bench.later(MINUTE_S)
+
+    assert len(bench.sender.sent) == 3
+
+
+def test_what_many_devices_have_in_common_is_repeated_in_one_message(bench: Bench) -> None:
+    prefer(bench, repeat_s=600)
+    bench.happen(*(an_event(State.STRESSED, device_id=f"pi-{n}", at=NOON) for n in range(50)))
+    bench.later(1)
+
+    bench.later(600)
+
+    assert len(bench.sender.sent) == 2
+    assert "<b>50 devices</b>" in bench.sender.texts()[-1]
+
+
+# -- snoozed
+
+
+def test_a_snoozed_device_is_silent_and_what_lasts_is_told_when_the_snooze_ends(
+    bench: Bench,
+) -> None:
+    snooze(bench, "pi-1", HOUR_S)
+    happen_one_by_one(bench, *an_episode(at=NOON)[:2], an_event(device_id="pi-2"))
+    during = bench.sender.words()
+
+    bench.later(HOUR_S)
+
+    assert during == ["will soon be stressed"]
+    assert bench.sender.read[-1][1].startswith("🔁 <b>pi-1</b> is stressed")
+    assert len(bench.sender.read) == 2
+
+
+def test_what_came_and_went_during_a_snooze_is_never_told(bench: Bench) -> None:
+    snooze(bench, "pi-*", HOUR_S)
+    happen_one_by_one(bench, *an_episode(at=NOON))
+
+    for _ in range(3):
+        bench.later(HOUR_S)
+
+    assert bench.sender.read == []
+
+
+def test_a_snooze_silences_repetitions_but_not_the_end(bench: Bench) -> None:
+    prefer(bench, repeat_s=600)
+    soon, stressed, _ = an_episode(at=NOON)
+    happen_one_by_one(bench, soon, stressed)
+    snooze(bench, "pi-1", HOUR_S)
+    for _ in range(20):
+        bench.later(MINUTE_S)
+    before = len(bench.sender.read)
+
+    happen_one_by_one(bench, an_event(State.RECOVERED, at=bench.clock.now_ms()))
+
+    assert before == 3
+    assert bench.sender.words()[-1] == "has recovered"
+
+
+def test_a_snooze_of_a_group_is_of_its_devices(bench: Bench) -> None:
+    people(bench).groups.put("lab", Group(name="lab", devices=["pi-*"]))
+    snooze(bench, "@lab", HOUR_S)
+
+    happen_one_by_one(bench, an_event(), an_event(device_id="pc-1"))
+
+    assert len(bench.sender.sent) == 1
+    assert "pc-1" in bench.sender.texts()[0]
+
+
+def test_a_snooze_that_is_taken_back_tells_what_lasts_at_once(bench: Bench) -> None:
+    snooze(bench, "pi-1", HOUR_S)
+    happen_one_by_one(bench, an_event(State.STRESSED))
+    people(bench).snoozes.take("pi-1")
+
+    release(bench.store, "telegram:", bench.clock.now_ms())
+    bench.later(0)
+
+    assert len(bench.sender.sent) == 1
+
+
+# -- quiet hours
+
+
+def quiet_now(bench: Bench, urgent: Severity | None = Severity.CRITICAL) -> None:
+    """From now, 12:00 UTC, to one hour later."""
+    prefer(bench, quiet=QuietHours(begins=720, ends=780, zone="UTC", urgent=urgent))
+
+
+def test_in_quiet_hours_only_what_is_urgent_is_told_and_the_rest_is_one_summary_after(
+    bench: Bench,
+) -> None:
+    quiet_now(bench)
+    urgent = an_event(State.STRESSED, device_id="pc-1", severity=Severity.CRITICAL)
+    happen_one_by_one(bench, an_event(), an_event(State.OK, at=NOON + SECOND), urgent)
+    during = bench.sender.words()
+
+    bench.later(HOUR_S)
+    bench.later(MINUTE_S)
+
+    assert during == ["is stressed"]
+    assert len(bench.sender.sent) == 2
+    assert bench.sender.texts()[-1].startswith("🕰 <b>While you were away</b>: 2 events")
+
+
+def test_who_ends_the_quiet_hears_it_at_once(bench: Bench) -> None:
+    quiet_now(bench)
+    happen_one_by_one(bench, an_event())
+    prefer(bench)
+
+    release(bench.store, ADA, bench.clock.now_ms())
+    bench.later(0)
+
+    assert bench.sender.words() == ["will soon be stressed"]
+
+
+# -- whose
+
+
+def test_alerts_go_to_the_owners_of_the_device() -> None:
+    bench = Bench(listed=[])
+    people(bench).groups.put("lab", Group(name="lab", devices=["pi-*"]))
+    people(bench).people.put("Ada", Person(name="Ada", owns=["@lab"]))
+    people(bench).people.put("Bob", Person(name="Bob", owns=["pc-1"]))
+    prefer(bench, ADA, person="Ada")
+    prefer(bench, BOB, person="Bob")
+    for target in (ADA, BOB):
+        bench.store.chats.put(a_chat(target, subscribed_at=0))
+    bench.process.step()
+
+    happen_one_by_one(bench, an_event(), an_event(device_id="pc-1"))
+
+    assert "pi-1" in bench.sender.texts("1")[0]
+    assert "pc-1" in bench.sender.texts("2")[0]
+    assert len(bench.sender.sent) == 2
+
+
+def test_what_fleetpulse_says_of_itself_is_for_owners() -> None:
+    bench = Bench(listed=[])
+    people(bench).people.put("Ada", Person(name="Ada", owns=["pi-1"]))
+    people(bench).people.put("Bob", Person(name="Bob", role=Role.VIEWER))
+    prefer(bench, ADA, person="Ada")
+    prefer(bench, BOB, person="Bob")
+    for target in (ADA, BOB):
+        bench.store.chats.put(a_chat(target, subscribed_at=0))
+    bench.process.step()
+
+    ours = an_event(State.STRESSED, device_id="fleetpulse", rule="bot-silent", kind="fleetpulse")
+    happen_one_by_one(bench, ours)
+
+    assert [where for where, _ in bench.sender.sent] == ["1"]
+
+
+def test_a_chat_that_wants_the_worst_only_hears_the_end_of_that_and_of_nothing_else(
+    bench: Bench,
+) -> None:
+    prefer(bench, severity=Severity.CRITICAL)
+    soon, stressed, recovered = an_episode(at=NOON)
+    harmless = [an_event(device_id="pi-2"), an_event(State.OK, device_id="pi-2", at=NOON + 1)]
+
+    happen_one_by_one(bench, soon, *harmless, stressed, recovered)
+
+    assert bench.sender.words() == ["is stressed", "has recovered"]
+
+
+def test_a_chat_whose_person_is_gone_hears_nothing_and_a_paired_one_stays() -> None:
+    bench = Bench(listed=[])
+    people(bench).people.put("Ada", Person(name="Ada"))
+    prefer(bench, ADA, person="Ada")
+    prefer(bench, BOB, person="Nobody")
+    for target in (ADA, BOB, "telegram:3"):
+        bench.store.chats.put(a_chat(target, subscribed_at=0))
+
+    follow_only(bench.store, "telegram:", [], NOON)
+    bench.process.step()
+    happen_one_by_one(bench, an_event())
+
+    assert [chat.chat_id for chat in bench.store.chats.active()] == [ADA, BOB]
+    assert [where for where, _ in bench.sender.sent] == ["1"]
