@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Collection
 from contextlib import suppress
 from typing import Any
 
-from telegram import BotCommand, Chat, Update
+from telegram import BotCommand, CallbackQuery, Chat, Update
 from telegram.error import Conflict, InvalidToken, TelegramError
 from telegram.ext import (
     AIORateLimiter,
@@ -25,13 +25,13 @@ from telegram.ext import (
 from telegram.request import HTTPXRequest
 
 from bot.addressing import Address
-from bot.commands import COMMANDS, answer
-from bot.telegram_sender import TelegramSender
+from bot.answers import Answers
+from bot.commands import COMMANDS
+from bot.telegram_sender import TelegramSender, plain
 from fleetpulse.clock import Clock
 from fleetpulse.delivery.charts import chart_of, warm_up
 from fleetpulse.delivery.loop import Delivering
 from fleetpulse.delivery.messages import Post
-from fleetpulse.delivery.readers import follow
 from fleetpulse.errors import FleetpulseError, NotifyError, SettingsError, StoreError
 from fleetpulse.health import Health
 from fleetpulse.metrics import BotMetrics
@@ -47,6 +47,7 @@ READ_S = 20.0
 KIND = "telegram"
 PREFIX = f"{KIND}:"
 ANSWERS_AT_ONCE = 8
+TOAST_CHARACTERS = 200  # https://core.telegram.org/bots/api#answercallbackquery
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,12 @@ class ChatBot:
         self._listed = frozenset(listed)
         self._store = store
         self._clock = clock
-        self._stale_after_ms = stale_after_ms(interval_s)
+        self._answers = Answers(
+            store=store,
+            clock=clock,
+            listed={f"{PREFIX}{chat_id}" for chat_id in listed},
+            stale_after_ms=stale_after_ms(interval_s),
+        )
         self._health, self._metrics, self._watch = health, metrics, watch
         self._moved: dict[str, str] = {}  # groups that became others, by target
         self._trouble_at: float | None = None  # of the loop's clock
@@ -215,43 +221,40 @@ class ChatBot:
         """Answer one message, or the press of a button."""
         query, chat = update.callback_query, update.effective_chat
         text = query.data if query else update.message.text if update.message else None
-        if query:
-            with suppress(TelegramError):  # it only ends the button's waiting sign
-                await query.answer()
         if chat is None or not text or not is_for_us(chat.type, text, update.get_bot().username):
             return
-        post = await asyncio.to_thread(self._answer, chat.id, chat.effective_name or "", text)
+        who = update.effective_user
+        name = who.full_name if who else ""
+        answering = asyncio.to_thread(self._answer, chat.id, chat.effective_name or "", name, text)
+        post = await answering if query is None else await _pressed(query, answering)
+        if post is None:
+            return
         try:
             await self._sender.put_patiently(str(chat.id), post)
         except NotifyError as problem:
             log.warning("no answer sent", extra={"chat": chat.id, "problem": str(problem)})
 
-    def _target_of(self, chat_id: int) -> str | None:
-        """The listed chat that this is, or that became this one; None: it may not ask."""
-        if chat_id in self._listed:
-            return f"{PREFIX}{chat_id}"
+    def _answer(self, chat_id: int, title: str, name: str, text: str) -> Post:
+        """What a chat is answered; title: of the chat, name: of who writes there."""
         here = f"{PREFIX}{chat_id}"
-        return next((old for old, new in list(self._moved.items()) if new == here), None)
-
-    def _answer(self, chat_id: int, title: str, text: str) -> Post:
-        target = self._target_of(chat_id)
-        if target is None:
-            return Post(
-                f"I do not know this chat. Its id is {chat_id}: the owner of this bot can list it"
-                " in the setting FLEETPULSE_TELEGRAM_CHATS and start the bot again."
-            )
-        now = self._clock.now_ms()
+        target = next((old for old, new in list(self._moved.items()) if new == here), here)
         try:
-            follow(self._store, target, title, now)
+            return self._answers.to(target, title=title, name=name, text=text)
         except StoreError as problem:
-            log.warning("not subscribed", extra={"chat": chat_id, "problem": str(problem)})
-        return answer(
-            self._store,
-            text,
-            now,
-            stale_after_ms=self._stale_after_ms,
-            said_by=target,
-        )
+            log.warning("no answer", extra={"chat": chat_id, "problem": str(problem)})
+            return Post("I cannot reach the store just now. Please try again in a minute.")
+
+
+async def _pressed(query: CallbackQuery, answering: Awaitable[Post]) -> Post | None:
+    """What is left to be said in the chat once a pressed button has been answered.
+
+    A brief answer is shown at the button, and is no message.
+    """
+    post = await answering
+    said = plain(post.text)[:TOAST_CHARACTERS] if post.is_brief else None
+    with suppress(TelegramError):  # it only ends the button's waiting sign
+        await query.answer(said)
+    return None if post.is_brief else post
 
 
 def application_at(address: Address) -> App:

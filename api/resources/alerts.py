@@ -37,6 +37,8 @@ ALERT = Model(
         "limit": number("The limit, in the rule's unit", 80.0),
         "causes": texts("Why it was opened, in words", ["temperature rises 9 °C a minute"]),
         "model_version": words("The model that foresaw it", "2026-11-22-5f2c", nullable=True),
+        "acknowledged_at": moment("When somebody had seen it; null: nobody has", nullable=True),
+        "acknowledged_by": words("Who that was, in words", "Ada", nullable=True),
         "outcome": words(
             "What it turned out to be: a warning true or false, a stress that was missed; null:"
             " too early to say, or no model watches for this",

@@ -163,7 +163,7 @@ def test_a_device_is_as_patiently_awaited_as_its_interval_asks(chatting: Chattin
     chatting.run(chatting.bot(), story())
 
 
-def test_a_warning_comes_with_a_picture_and_its_button_gives_the_status(
+def test_a_warning_comes_with_a_picture_and_its_button_draws_more(
     chatting: Chatting,
 ) -> None:
     async def story() -> None:
@@ -172,8 +172,8 @@ def test_a_warning_comes_with_a_picture_and_its_button_gives_the_status(
         warning = await chatting.said("will soon be stressed")
         assert warning.photo is not None
         assert (warning.photo.width, warning.photo.height) == (800, 450)
-        chatting.chat.press(warning.message_id, "/status pi-1")
-        await chatting.said("temperature: 75 °C")
+        chatting.chat.press(warning.message_id, "/chart pi-1")
+        await chatting.said("temperature of the last hour")
 
     chatting.run(chatting.bot(), story())
 
@@ -190,7 +190,7 @@ def test_a_chat_that_is_not_listed_learns_its_id_and_nothing_else(chatting: Chat
     chatting.run(chatting.bot(listed=4242), story())
 
     (answer,) = [m.content.text for m in chatting.chat.messages() if m.sender == "bot"]
-    assert f"Its id is {LOCAL_CHAT_ID}" in answer
+    assert f"lists its id, {LOCAL_CHAT_ID}, in" in answer
     assert "FLEETPULSE_TELEGRAM_CHATS" in answer
     assert "pi-1" not in answer
     assert chatting.store.chats.get(TARGET) is None

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands import COMMANDS, DEVICES_SHOWN, answer
+from bot.commands import COMMANDS
+from bot.device_commands import DEVICES_SHOWN
 from fleetpulse import errors
 from fleetpulse.alerts import RULE_NAMES, Status, rule_named
 from fleetpulse.errors import StoreBusy
@@ -26,9 +27,8 @@ from tests.contracts.builders import (
     scored,
     told,
 )
-
-STALE_AFTER_MS = 30 * SECOND
-CHAT = "telegram:42"
+from tests.unit.bot import asking
+from tests.unit.bot.asking import CHAT
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def store() -> Store:
 
 
 def ask(store: Store, text: str, *, now: int = NOON + 5 * SECOND) -> str:
-    return answer(store, text, now, stale_after_ms=STALE_AFTER_MS, said_by=CHAT).text
+    return asking.ask(store, text, now).text
 
 
 def test_start_says_what_will_happen_and_what_can_be_asked(store: Store) -> None:
@@ -63,7 +63,7 @@ def test_help_is_made_from_the_table(store: Store) -> None:
 
     for command in COMMANDS:
         assert f"- {command.help}" in text
-    assert "/limit &lt;device&gt; &lt;rule&gt; &lt;value&gt;" in text
+    assert "/limit &lt;device&gt; &lt;rule&gt; &lt;value|on|off&gt;" in text
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_what_is_no_command_is_answered_with_the_way_to_help(store: Store, text:
     [
         ("/status", "Usage: /status &lt;device&gt;"),
         ("/status pi-1 please", "Usage: /status &lt;device&gt;"),
-        ("/limit", "Usage: /limit &lt;device&gt; &lt;rule&gt; &lt;value&gt;"),
-        ("/limit pi-1 heat", "Usage: /limit &lt;device&gt; &lt;rule&gt; &lt;value&gt;"),
+        ("/limit", "Usage: /limit &lt;device&gt; &lt;rule&gt; &lt;value|on|off&gt;"),
+        ("/limit pi-1 heat", "Usage: /limit &lt;device&gt; &lt;rule&gt; &lt;value|on|off&gt;"),
         ("/devices all", "Usage: /devices"),
         ("/alerts all", "Usage: /alerts"),
     ],
@@ -109,7 +109,7 @@ def test_devices_are_listed_worst_first_with_a_button_each(store: Store) -> None
         store.save(scored(a_reading(name, status=status), new_devices=[a_device(name)]))
     store.save(scored(new_devices=[a_device("c-silent")]))
 
-    post = answer(store, "/devices", NOON, stale_after_ms=STALE_AFTER_MS, said_by=CHAT)
+    post = asking.ask(store, "/devices")
 
     names = [line.split("<b>")[1].split("</b>")[0] for line in post.text.splitlines()[1:]]
     assert names == ["b-stressed", "a-soon", "c-silent", "pi-1"]
@@ -221,7 +221,7 @@ def test_status_of_a_device_that_only_sent_the_future_says_that_its_clock_is_ahe
 def test_a_name_that_is_nearly_right_is_answered_with_the_right_one(
     store: Store, name: str
 ) -> None:
-    post = answer(store, f"/status {name}", NOON, stale_after_ms=STALE_AFTER_MS, said_by=CHAT)
+    post = asking.ask(store, f"/status {name}")
 
     assert post.text == f"I know no device called {name}. Do you mean pi-1?"
     assert post.buttons[0].command == "/status pi-1"
@@ -355,7 +355,7 @@ def test_what_the_owner_calls_a_warning_is_kept(
 
 @pytest.mark.parametrize("alert_id", ["pi-1:heat:7", "<b>", "x" * 500])
 def test_a_warning_that_never_was_is_not_judged(store: Store, alert_id: str) -> None:
-    assert ask(store, f"/right {alert_id}").startswith("I know no alert called ")
+    assert ask(store, f"/right {alert_id}").startswith("There is no alert called ")
     assert store.alerts.verdicts_of([alert_id]) == {}
 
 

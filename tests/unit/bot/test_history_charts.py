@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bot.commands import answer
 from bot.history_charts import SPANS, Zone, chart_of_device, zones_of
 from fleetpulse.alerts import State, rule_named
-from fleetpulse.delivery.messages import Post
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Resolution
 from fleetpulse.telemetry import CHANNEL
@@ -25,6 +23,7 @@ from tests.contracts.builders import (
     scored,
     told,
 )
+from tests.unit.bot.asking import ask
 
 HOUR = 3_600 * SECOND
 
@@ -47,10 +46,6 @@ def a_week(*, hours: int = 7 * 24, step_s: int = 900) -> MemoryStore:
     for resolution in (Resolution.MINUTE, Resolution.HOUR):
         store.roll(resolution, buckets)
     return store
-
-
-def ask(store: MemoryStore, text: str) -> Post:
-    return answer(store, text, NOON, stale_after_ms=30 * SECOND, said_by="telegram:42")
 
 
 def pixels(store: MemoryStore, span: str = "1h", channel: str = "temperature_c") -> Image.Image:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bot.commands import answer
 from fleetpulse.notices import Matter, Notices
 from fleetpulse.stores.protocols import Heartbeat
 from tests.contracts.builders import a_device
+from tests.unit.bot.asking import ask
 from tests.unit.delivery.bench import Bench
 
 SILENT = "The consumer has been silent for 60 s: no warnings come until it is back."
@@ -18,9 +18,7 @@ def reported(bench: Bench, matter: Matter, problem: str | None) -> None:
 
 
 def said(bench: Bench, text: str) -> str:
-    return answer(
-        bench.store, text, bench.clock.now_ms(), stale_after_ms=30_000, said_by="telegram:42"
-    ).text
+    return ask(bench.store, text, bench.clock.now_ms()).text
 
 
 def test_a_problem_of_ours_is_told_as_one_sentence_without_a_chart(bench: Bench) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from bot.commands import answer
 from fleetpulse.alerts import State
 from fleetpulse.delivery.trends import about_event, hours_until_full
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Resolution
 from tests.contracts.builders import NOON, SECOND, a_device, a_reading, an_event, scored
+from tests.unit.bot.asking import ask
 from tests.unit.delivery.bench import Bench
 
 HOUR = 3_600 * SECOND
@@ -86,6 +86,6 @@ def test_the_chat_and_the_status_say_it() -> None:
 
     bench.later(1)
 
-    status = answer(bench.store, "/status pi-1", NOON, stale_after_ms=HOUR, said_by="telegram:1")
+    status = ask(bench.store, "/status pi-1", stale_after_ms=HOUR)
     for text in (bench.sender.texts()[0], status.text):
         assert "the disk is full in 2 h" in text

@@ -1,0 +1,218 @@
+"""What people do about alerts from the chat: see them, silence them, say whose they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleetpulse.alerts import State
+from fleetpulse.people import Group, People, Person, Role
+from fleetpulse.stores.memory import MemoryStore
+from fleetpulse.stores.protocols import Store
+from tests.contracts.builders import NOON, SECOND, a_device, a_reading, an_event, scored, told
+from tests.unit.bot.asking import CHAT, ask
+
+VIEWER = Person(name="Eve", role=Role.VIEWER)
+OF_THE_LAB = Person(name="Bob", owns=["@lab"])
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+def store() -> Store:
+    """Two Pis in trouble, of which one is the lab's, and a PC."""
+    store = MemoryStore()
+    names = ("pi-1", "pi-2", "pc-1")
+    store.save(
+        scored(*(a_reading(name) for name in names), new_devices=[a_device(name) for name in names])
+    )
+    store.save(told(an_event(), an_event(State.STRESSED, device_id="pi-2")))
+    People(store.documents).groups.put("lab", Group(name="lab", devices=["pi-2"]))
+    return store
+
+
+def seen_by(store: Store, device_id: str) -> str | None:
+    (alert,) = store.alerts.page(device_id=device_id)
+    return alert.acknowledged_by
+
+
+def snoozed(store: Store) -> dict[str, int]:
+    return {name: each.until for name, each in People(store.documents).snoozes.all().items()}
+
+
+# -- seen
+
+
+@pytest.mark.parametrize("word", ["pi-1:heat:1", "pi-1"])
+def test_an_alert_is_acknowledged_by_its_name_or_its_device(store: Store, word: str) -> None:
+    post = ask(store, f"/ack {word}")
+
+    assert post.text == "Acknowledged: pi-1 (heat). It is not told again."
+    assert post.is_brief
+    assert (seen_by(store, "pi-1"), seen_by(store, "pi-2")) == ("Ada", None)
+
+
+def test_all_alerts_are_acknowledged_at_once(store: Store) -> None:
+    ask(store, "/ack all")
+
+    assert (seen_by(store, "pi-1"), seen_by(store, "pi-2")) == ("Ada", "Ada")
+
+
+def test_without_a_word_it_is_asked_which(store: Store) -> None:
+    post = ask(store, "/ack")
+
+    assert post.text.startswith("2 alerts to acknowledge")
+    assert sorted(button.command for button in post.buttons) == [
+        "/ack all",
+        "/ack pi-1:heat:1",
+        "/ack pi-2:heat:1",
+    ]
+
+
+def test_what_was_seen_before_is_said_with_by_whom(store: Store) -> None:
+    ask(store, "/ack pi-1")
+
+    again = ask(store, "/ack pi-1:heat:1", person=Person(name="Bob"))
+
+    assert again.text == "pi-1: Ada has acknowledged it before."
+    assert ask(store, "/ack pc-1").text == "There is nothing to acknowledge."
+
+
+def test_what_is_over_cannot_be_acknowledged(store: Store) -> None:
+    store.save(told(an_event(State.OK, at=NOON + SECOND)))
+
+    assert ask(store, "/ack pi-1:heat:1").text == "pi-1: it is over."
+
+
+@pytest.mark.parametrize("word", ["pi-9:heat:1", "<b>:heat:1"])
+def test_an_alert_that_is_none_is_not_acknowledged(store: Store, word: str) -> None:
+    assert ask(store, f"/ack {word}").text.startswith("There is no alert called ")
+
+
+def test_alerts_are_listed_with_a_button_for_each_that_nobody_has_seen(store: Store) -> None:
+    ask(store, "/ack pi-2")
+
+    post = ask(store, "/alerts")
+
+    assert [button.label for button in post.buttons] == ["Ack pi-1 heat"]
+    assert "pi-2" in post.text
+    assert post.text.count("👌") == 1
+
+
+# -- snoozed
+
+
+@pytest.mark.parametrize(
+    ("words", "selector", "for_ms"),
+    [
+        ("pi-1", "pi-1", HOUR_MS),
+        ("pi-1 30m", "pi-1", HOUR_MS // 2),
+        ("pi-1 90min", "pi-1", HOUR_MS * 3 // 2),
+        ("@lab 2h", "@lab", 2 * HOUR_MS),
+        ("all 3d", "*", 72 * HOUR_MS),
+    ],
+)
+def test_a_device_a_group_or_everything_is_snoozed(
+    store: Store, words: str, selector: str, for_ms: int
+) -> None:
+    assert "is silent for" in ask(store, f"/snooze {words}").text
+
+    assert snoozed(store) == {selector: NOON + for_ms}
+
+
+def test_a_snooze_is_listed_and_taken_back(store: Store) -> None:
+    ask(store, "/snooze pi-1 2h")
+
+    listed = ask(store, "/snooze", NOON + HOUR_MS).text
+    ended = ask(store, "/snooze pi-1 off").text
+
+    assert listed == "😴 <b>pi-1</b>: for another 1 h, says Ada"
+    assert ended == "pi-1 is no longer snoozed."
+    assert ask(store, "/snooze pi-1 off").text == "pi-1 is not snoozed."
+    assert ask(store, "/snooze").text.startswith("Nothing is snoozed.")
+
+
+@pytest.mark.parametrize("length", ["0h", "-1h", "31d", "1y", "soon", "99999d"])
+def test_a_length_that_is_none_is_refused(store: Store, length: str) -> None:
+    assert "is no time that I know" in ask(store, f"/snooze pi-1 {length}").text
+    assert snoozed(store) == {}
+
+
+def test_what_is_unknown_is_not_snoozed(store: Store) -> None:
+    assert "Do you mean pi-1" in ask(store, "/snooze pi-11").text
+    assert ask(store, "/snooze @nobody").text == ("I know no group called @nobody; there are @lab.")
+    assert snoozed(store) == {}
+
+
+# -- who may
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/ack pi-1",
+        "/snooze pi-1",
+        "/limit pi-1 heat 70",
+        "/right pi-1:heat:1",
+        "/false pi-1:heat:1",
+    ],
+)
+def test_who_may_only_look_changes_nothing_that_others_see(store: Store, text: str) -> None:
+    assert "this is for owners" in ask(store, text, person=VIEWER).text
+
+    assert seen_by(store, "pi-1") is None
+    assert snoozed(store) == {}
+    assert store.rules.of("pi-1") == []
+    assert store.alerts.verdicts_of(["pi-1:heat:1"]) == {}
+
+
+def test_who_may_only_look_has_no_buttons_to_acknowledge(store: Store) -> None:
+    assert ask(store, "/alerts", person=VIEWER).buttons == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/status pi-1",
+        "/chart pi-1",
+        "/limit pi-1 heat 70",
+        "/ack pi-1",
+        "/ack pi-1:heat:1",
+        "/snooze pi-1",
+        "/right pi-1:heat:1",
+        "/subscribe pi-1",
+    ],
+)
+def test_of_others_devices_people_learn_nothing(store: Store, text: str) -> None:
+    post = ask(store, text, person=OF_THE_LAB)
+
+    assert post.text.startswith(("I know no device called pi-1", "There is no alert called"))
+    assert [button.label for button in post.buttons] in ([], ["pi-2"])
+    assert store.rules.of("pi-1") == []
+    assert seen_by(store, "pi-1") is None
+
+
+def test_lists_are_of_the_own_devices(store: Store) -> None:
+    devices, alerts = (ask(store, text, person=OF_THE_LAB).text for text in ("/devices", "/alerts"))
+    ask(store, "/ack all", person=OF_THE_LAB)
+
+    assert "pi-1" not in devices + alerts
+    assert "1 device" in devices
+    assert (seen_by(store, "pi-1"), seen_by(store, "pi-2")) == (None, "Bob")
+
+
+# -- what is watched
+
+
+def test_a_rule_is_switched_off_and_on_for_a_device(store: Store) -> None:
+    off = ask(store, "/limit pi-1 disk off").text
+    (change,) = store.rules.of("pi-1")
+    ask(store, "/limit pi-1 disk on")
+
+    assert off == "disk (disk) is no longer watched on <b>pi-1</b>."
+    assert change.enabled is False
+    assert [each.enabled for each in store.rules.of("pi-1")] == [True]
+
+
+def test_the_person_in_the_chat_is_who_judges(store: Store) -> None:
+    ask(store, "/false pi-1:heat:1")
+
+    assert store.alerts.verdicts_of(["pi-1:heat:1"])["pi-1:heat:1"].said_by == CHAT

@@ -1,0 +1,135 @@
+"""What a chat wants to hear, and when."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleetpulse.alerts import Severity
+from fleetpulse.people import Group, People, Preferences, QuietHours
+from fleetpulse.stores.memory import MemoryStore
+from fleetpulse.stores.protocols import Store
+from tests.contracts.builders import a_device, a_reading, scored
+from tests.unit.bot.asking import CHAT, ask
+
+
+@pytest.fixture
+def store() -> Store:
+    store = MemoryStore()
+    devices = [a_device(), a_device("pc-1", kind="pc")]
+    store.save(scored(a_reading(), a_reading("pc-1"), new_devices=devices))
+    People(store.documents).groups.put("lab", Group(name="lab", devices=["pi-*"]))
+    return store
+
+
+def preferences(store: Store) -> Preferences:
+    return People(store.documents).preferences.get(CHAT) or Preferences()
+
+
+def say(store: Store, *lines: str) -> str:
+    """The answer to the last of these lines."""
+    return [ask(store, line).text for line in lines][-1]
+
+
+# -- quiet hours
+
+
+@pytest.mark.parametrize(
+    ("words", "quiet"),
+    [
+        ("22:00-07:00", QuietHours(begins=1320, ends=420, zone="UTC")),
+        ("22-7", QuietHours(begins=1320, ends=420, zone="UTC")),
+        ("13:30-14:15 Asia/Tokyo", QuietHours(begins=810, ends=855, zone="Asia/Tokyo")),
+        ("22-7 nothing", QuietHours(begins=1320, ends=420, zone="UTC", urgent=None)),
+        (
+            "22-7 Europe/Berlin warning",
+            QuietHours(begins=1320, ends=420, zone="Europe/Berlin", urgent=Severity.WARNING),
+        ),
+    ],
+)
+def test_quiet_hours_are_set(store: Store, words: str, quiet: QuietHours) -> None:
+    assert say(store, f"/quiet {words}").startswith("🌙 From ")
+
+    assert preferences(store).quiet == quiet
+
+
+def test_new_hours_keep_the_time_zone(store: Store) -> None:
+    say(store, "/quiet 22-7 Europe/Berlin", "/quiet 23-6")
+
+    assert preferences(store).quiet == QuietHours(begins=1380, ends=360, zone="Europe/Berlin")
+
+
+def test_quiet_hours_are_shown_and_ended(store: Store) -> None:
+    assert say(store, "/quiet").startswith("There are no quiet hours here.")
+    assert say(store, "/quiet 22-7 Europe/Berlin", "/quiet") == (
+        "🌙 From 22:00 to 07:00 (Europe/Berlin) only what is critical is told here;"
+        " the rest comes after, in one message. /quiet off ends it."
+    )
+    say(store, "/quiet off")
+    assert preferences(store).quiet is None
+
+
+@pytest.mark.parametrize("words", ["night", "25-7", "22:99-7", "7-7", "22-7 Berlin", "22-7 <b>"])
+def test_hours_that_are_none_change_nothing(store: Store, words: str) -> None:
+    said = say(store, f"/quiet {words}")
+
+    assert preferences(store).quiet is None
+    assert "<b>" not in said
+
+
+# -- subscriptions
+
+
+@pytest.mark.parametrize(
+    ("lines", "wanted"),
+    [
+        (["/subscribe pi-1"], {"only": ["pi-1"]}),
+        (["/subscribe pi-1 heat", "/subscribe pi-1"], {"only": ["pi-1", "rule:heat"]}),
+        (["/subscribe @lab raspberry"], {"only": ["@lab", "kind:raspberry"]}),
+        (["/subscribe critical"], {"severity": Severity.CRITICAL}),
+        (["/subscribe repeat=30m"], {"repeat_s": 1800}),
+        (["/subscribe repeat=off"], {"repeat_s": 0}),
+        (["/subscribe pi-1 critical", "/subscribe all"], {}),
+        (["/unsubscribe"], {"hears": False}),
+        (["/unsubscribe all"], {"hears": False}),
+        (["/unsubscribe", "/subscribe all"], {}),
+        (["/unsubscribe disk"], {"but_not": ["rule:disk"]}),
+        (["/unsubscribe disk", "/subscribe disk"], {}),
+        (["/subscribe pi-1 pc-1", "/unsubscribe pi-1"], {"only": ["pc-1"]}),
+        (["/subscribe pi-1", "/unsubscribe pi-1"], {"hears": False}),
+    ],
+)
+def test_a_chat_says_what_it_wants_to_hear(
+    store: Store, lines: list[str], wanted: dict[str, object]
+) -> None:
+    say(store, *lines)
+
+    assert preferences(store) == Preferences(**wanted)  # type: ignore[arg-type]
+
+
+def test_a_chat_is_told_what_it_is_told_of(store: Store) -> None:
+    assert say(store, "/subscribe").splitlines()[:2] == [
+        "🔔 This chat is told of all your devices.",
+        "What lasts is told again every 4 h until somebody acknowledges it.",
+    ]
+    assert say(store, "/subscribe @lab warning", "/unsubscribe heat").splitlines()[:3] == [
+        "🔔 This chat is told of <b>@lab</b>.",
+        "But not of <b>heat</b>.",
+        "Only what is warning or worse.",
+    ]
+    assert say(store, "/unsubscribe").startswith("🔕 This chat is told of no alerts.")
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("pi-11", "Do you mean pi-1"),
+        ("@nobody", "I know no group called @nobody; there are @lab."),
+        ("repeat=soon", "Write repeat=30m"),
+        ("repeat=999h", "at the soonest, or 7 days"),
+        ("<b>", "I know no device called &lt;b&gt;"),
+    ],
+)
+def test_what_is_unknown_is_not_subscribed_to(store: Store, word: str, said: str) -> None:
+    assert said in say(store, f"/subscribe {word}")
+
+    assert preferences(store) == Preferences()
