@@ -32,6 +32,12 @@ COMMANDS: tuple[Command, ...] = (
     Command(name="consume", help="score readings from Kafka and store them", module="consumer"),
     Command(name="api", help="serve the REST API and the dashboard", module="api"),
     Command(name="bot", help="answer and warn on Telegram", module="bot"),
+    Command(
+        name="chats",
+        help="show a code that makes a chat somebody's, and whose chats are",
+        module="fleetpulse.cli.chats",
+    ),
+    Command(name="groups", help="put devices under one name", module="fleetpulse.cli.groups"),
     Command(name="keys", help="make, list and end keys of the API", module="fleetpulse.cli.keys"),
     Command(
         name="models",
