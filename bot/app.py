@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import threading
 from collections.abc import Awaitable, Collection
 from contextlib import suppress
@@ -21,6 +22,7 @@ from telegram.ext import (
     ApplicationBuilder,
     CallbackContext,
     TypeHandler,
+    Updater,
 )
 from telegram.request import HTTPXRequest
 
@@ -44,12 +46,16 @@ CLOSE_S = 1.0  # for the connections, and for the last heartbeat
 QUIET_S = 45.0  # without a failure: what was wrong may be over
 LONGEST_WAIT_S = 15.0  # between two attempts at first contact
 READ_S = 20.0
+LOOK_S = 1.0
+STEP_BACK_S = 15.0  # doubled with each conflict
+LONGEST_STEP_BACK_S = 600.0
 KIND = "telegram"
 PREFIX = f"{KIND}:"
 ANSWERS_AT_ONCE = 8
 TOAST_CHARACTERS = 200  # https://core.telegram.org/bots/api#answercallbackquery
 
 log = logging.getLogger(__name__)
+
 
 App = Application[Any, Any, Any, Any, Any, Any]
 Context = CallbackContext[Any, Any, Any, Any]
@@ -86,6 +92,8 @@ class ChatBot:
         self._health, self._metrics, self._watch = health, metrics, watch
         self._moved: dict[str, str] = {}  # groups that became others, by target
         self._trouble_at: float | None = None  # of the loop's clock
+        self._conflicts = 0  # in a row: somebody else asks for our messages
+        self._asks_again_at: float | None = None  # of the loop's clock: we have stepped back
         self._crash: Exception | None = None
 
     async def serve(self, stop: asyncio.Event) -> None:
@@ -179,22 +187,41 @@ class ChatBot:
         if updater is None:
             raise FleetpulseError("The bot was built without an updater.")
         await application.start()
-        await updater.start_polling(
-            bootstrap_retries=-1,
-            allowed_updates=[Update.MESSAGE, Update.CALLBACK_QUERY],
-            error_callback=self._on_poll_error,
-        )
+        await self._start_asking(updater)
         menu = [BotCommand(command.name, command.help) for command in COMMANDS]
         try:
             await application.bot.set_my_commands(menu)
         except TelegramError as problem:  # the menu is a comfort
             log.warning("the menu of commands is not set", extra={"problem": problem.message})
 
+    async def _start_asking(self, updater: Updater) -> None:
+        await updater.start_polling(
+            bootstrap_retries=-1,
+            allowed_updates=[Update.MESSAGE, Update.CALLBACK_QUERY],
+            error_callback=self._on_poll_error,
+        )
+
     def _on_poll_error(self, problem: TelegramError) -> None:
         if isinstance(problem, Conflict):
+            self._conflicts += 1
             self._say("another program reads this bot's messages; stop it, or use another token")
         else:
             self._say(problem.message)
+
+    async def _give_way(self, updater: Updater) -> None:
+        """Of two that ask for the same messages one steps back, for a while that grows.
+
+        Both would get no messages for long. How long is left to chance, so that not both step back
+        and return together. Warnings go out all the same: they need no asking.
+        """
+        now = asyncio.get_running_loop().time()
+        if self._asks_again_at is not None and now >= self._asks_again_at:
+            self._asks_again_at = None
+            await self._start_asking(updater)
+        elif self._asks_again_at is None and self._conflicts > 0 and updater.running:
+            longest_s = min(LONGEST_STEP_BACK_S, STEP_BACK_S * 2.0**self._conflicts)
+            self._asks_again_at = now + random.uniform(longest_s / 2, longest_s)  # noqa: S311
+            await updater.stop()
 
     def _say(self, trouble: str) -> None:
         self._trouble_at = asyncio.get_running_loop().time()
@@ -203,16 +230,20 @@ class ChatBot:
     async def _stay_well(self, application: App, stop: asyncio.Event) -> None:
         """Wait for `stop`; what was wrong is over once nothing failed for a while."""
         while not stop.is_set():
-            await _before(stop, asyncio.sleep(1.0))
+            await _before(stop, asyncio.sleep(LOOK_S))
+            if application.updater is not None:
+                await self._give_way(application.updater)
             at = self._trouble_at
-            if at is None or asyncio.get_running_loop().time() - at < QUIET_S:
+            if at is None or self._asks_again_at is not None:
+                continue
+            if asyncio.get_running_loop().time() - at < QUIET_S:
                 continue
             try:
                 await application.bot.get_me()
             except TelegramError as problem:
                 self._say(problem.message)
             else:
-                self._trouble_at = None
+                self._trouble_at, self._conflicts = None, 0
                 self._health.report("telegram", None)
 
     # -- answering

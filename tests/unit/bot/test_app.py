@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from bot.simulator import LOCAL_CHAT_ID, LOCAL_TOKEN
 from bot.simulator.app import create_bot_api
 from bot.simulator.chat import LocalChat
 from bot.simulator.messages import Message
+from bot.simulator.refusal import Conflict
 from fleetpulse.clock import SystemClock
 from fleetpulse.delivery.loop import Delivering
 from fleetpulse.errors import FleetpulseError, SettingsError
@@ -276,6 +278,56 @@ def test_delivering_that_breaks_ends_the_bot(
 
     with pytest.raises(FleetpulseError, match="Delivering stopped"):
         asyncio.run(chatting.bot().serve(asyncio.Event()))
+
+
+def test_of_two_that_ask_for_the_same_messages_we_step_back_and_warnings_still_come(
+    chatting: Chatting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.app.LOOK_S", 0.02)
+    monkeypatch.setattr("bot.app.STEP_BACK_S", 1.0)
+    bot = chatting.bot()
+    undisturbed = threading.Event()
+
+    def another_asks() -> None:
+        """Until it is left alone for as long as a poll lasts."""
+        while not undisturbed.is_set():
+            with suppress(Conflict):
+                chatting.chat.updates(offset=0, limit=1, timeout_s=1, allowed=None)
+                undisturbed.set()
+
+    async def story() -> None:
+        while not chatting.chat.commands_shown():
+            await asyncio.sleep(0.02)
+        other = asyncio.create_task(asyncio.to_thread(another_asks))
+        while "telegram" not in chatting.health.problems():
+            await asyncio.sleep(0.02)
+        warm_up(chatting.store, chatting.clock.now_ms())
+        await chatting.said("will soon be stressed")
+        await other
+        chatting.chat.say("/help")
+        await chatting.said("/limit <device>")
+
+    chatting.run(bot, story())
+
+    assert undisturbed.is_set()
+
+
+def test_a_button_is_answered_at_the_button_and_the_message_shows_what_came_of_it(
+    chatting: Chatting,
+) -> None:
+    async def story() -> None:
+        await asyncio.sleep(0.3)
+        warm_up(chatting.store, chatting.clock.now_ms())
+        warning = await chatting.said("will soon be stressed")
+        seen = chatting.chat.feed(-1).version
+        chatting.chat.press(warning.message_id, "/ack pi-1:heat:1")
+        await chatting.until(lambda message: "Acknowledged by" in message.text)
+        (notice,) = chatting.chat.feed(seen).notices
+        assert notice.text == "Acknowledged: pi-1 (heat). It is not told again."
+
+    chatting.run(chatting.bot(), story())
+
+    assert len([each for each in chatting.chat.messages() if each.sender == "bot"]) == 1
 
 
 @pytest.mark.parametrize(
