@@ -71,6 +71,7 @@ class Delivery(RuleBasedStateMachine):
         self.bench = Bench()
         self.sender = self.bench.sender = NotedSender(self.bench)
         self.people = People(self.bench.store.documents)
+        self.prefer(is_quiet=False, repeat_s=600)
         self.bench.start()
         self.bench.process.step()
         self.states = dict.fromkeys(DEVICES, State.OK)
@@ -138,7 +139,7 @@ class Delivery(RuleBasedStateMachine):
         self.snoozed.clear()
         release(self.bench.store, "", self.bench.clock.now_ms())
 
-    @rule(is_quiet=st.booleans(), repeat_s=st.sampled_from([0, 600, 14_400]))
+    @rule(is_quiet=st.booleans(), repeat_s=st.sampled_from([600, 600, 0, 14_400]))
     def prefer(self, is_quiet: bool, repeat_s: int) -> None:
         """Quiet all day but for a minute at midnight, or never."""
         quiet = QuietHours(begins=1, ends=0, zone="UTC") if is_quiet else None
