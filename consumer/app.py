@@ -19,6 +19,7 @@ from consumer.poison import PoisonWatch
 from consumer.roster import Roster
 from consumer.sink import StoreSink
 from consumer.source import KafkaSource, Membership
+from consumer.stages.extensions import extension_stages
 from consumer.stages.late import Order
 from consumer.stages.limits import Limits
 from consumer.stages.predict import Predictor, predict
@@ -82,6 +83,7 @@ class Hardware:
             "predict": predict(predictor, rules),
             "shadow": self._shadow,
             "limits": self._limits,
+            **extension_stages(health),
             "rollup": RollUp(self._roster, clock, retention.raw_days * DAY_MS),
         }
         self._beside = (

@@ -9,14 +9,16 @@ import re
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 from fleetpulse import kafka, logs, wire
 from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.errors import FleetpulseError, SettingsError
+from fleetpulse.extensions import Extending, extensions, loaded
 from fleetpulse.health import Health
 from fleetpulse.lifetime import on_stop_signal
 from fleetpulse.settings import AgentSettings, load
@@ -38,10 +40,11 @@ class Kind:
     help: str
     device: str | None = None  # the value of DEVICE that picks it
     own_options: bool = False  # the module has an `add_arguments(parser)`
+    point: EntryPoint | None = None  # of another package's source
 
     @property
     def module(self) -> str:
-        """Where its source is made."""
+        """Where our own source is made."""
         return f"generators.{self.name}"
 
 
@@ -51,7 +54,16 @@ KINDS: tuple[Kind, ...] = (
     Kind(name="simulated", help="simulate a machine", own_options=True),
     Kind(name="replay", help="publish recorded readings", own_options=True),
 )
-KIND = {kind.name: kind for kind in KINDS}
+
+
+def kinds() -> Mapping[str, Kind]:
+    """Our agents, and those of other packages. Raises SettingsError."""
+    ours = {kind.name: kind for kind in KINDS}
+    others = {
+        name: Kind(name=name, help=f"the source of {point.value}", point=point)
+        for name, point in extensions(Extending.SOURCES).items()
+    }
+    return others | ours
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,11 +82,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words = [_picked_by_device(), *words]
-    arguments = _parser(KIND.get(words[0])).parse_args(words)
+    known = kinds()
+    arguments = _parser(known, known.get(words[0])).parse_args(words)
     kind: Kind = arguments.agent
     given = {name: getattr(arguments, name, None) for name in ("data", "topic", "device_id")}
     settings = load(AgentSettings, interval_s=getattr(arguments, "interval", None), **given)
     logs.configure("agent", settings)
+    if kind.point is not None:
+        make: Callable[[AgentSettings], Source] = loaded(kind.point)
+        run_agent(make(settings), settings, settings.device_id or _host_name())
+        return 0
     module = importlib.import_module(kind.module)
     if kind.name == "replay":
         return int(module.main(arguments, settings))
@@ -89,11 +106,11 @@ def _picked_by_device() -> str:
     for kind in KINDS:
         if device is not None and kind.device == device:
             return kind.name
-    names = ", ".join(KIND)
+    names = ", ".join(kinds())
     raise SettingsError(f"Say which agent to run ({names}), or set DEVICE to PC or RASPBERRY.")
 
 
-def _parser(chosen: Kind | None) -> argparse.ArgumentParser:
+def _parser(known: Mapping[str, Kind], chosen: Kind | None) -> argparse.ArgumentParser:
     """The command line; only the chosen agent's module is imported to ask for its options."""
     parser = argparse.ArgumentParser(
         prog="fleetpulse agent",
@@ -101,7 +118,7 @@ def _parser(chosen: Kind | None) -> argparse.ArgumentParser:
         epilog="Without an agent, DEVICE=PC or DEVICE=RASPBERRY picks one.",
     )
     agents = parser.add_subparsers(metavar="AGENT", required=True)
-    for kind in KINDS:
+    for kind in known.values():
         # A module may define an option anew.
         agent = agents.add_parser(
             kind.name, help=kind.help, description=kind.help, conflict_handler="resolve"
