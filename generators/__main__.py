@@ -12,13 +12,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fleetpulse import kafka, logs, wire
 from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.errors import FleetpulseError, SettingsError
-from fleetpulse.extensions import Extending, extensions, loaded
 from fleetpulse.health import Health
 from fleetpulse.lifetime import on_stop_signal
 from fleetpulse.settings import AgentSettings, load
@@ -28,6 +27,9 @@ from generators.publish import Publisher
 from generators.spool import Spool
 from generators.topics import prepared
 from generators.upload import Poster, Uploader
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 log = logging.getLogger("generators")
 
@@ -56,14 +58,19 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
+KIND = {kind.name: kind for kind in KINDS}
+
+
 def kinds() -> Mapping[str, Kind]:
     """Our agents, and those of other packages. Raises SettingsError."""
-    ours = {kind.name: kind for kind in KINDS}
+    # Only here: looking for packages takes 2 MB, and few agents are of others.
+    from fleetpulse.extensions import Extending, extensions
+
     others = {
         name: Kind(name=name, help=f"the source of {point.value}", point=point)
         for name, point in extensions(Extending.SOURCES).items()
     }
-    return others | ours
+    return others | KIND
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,15 +89,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words = [_picked_by_device(), *words]
-    known = kinds()
+    known = KIND if words[0] in KIND else kinds()
     arguments = _parser(known, known.get(words[0])).parse_args(words)
     kind: Kind = arguments.agent
     given = {name: getattr(arguments, name, None) for name in ("data", "topic", "device_id")}
     settings = load(AgentSettings, interval_s=getattr(arguments, "interval", None), **given)
     logs.configure("agent", settings)
     if kind.point is not None:
-        make: Callable[[AgentSettings], Source] = loaded(kind.point)
-        run_agent(make(settings), settings, settings.device_id or _host_name())
+        run_agent(_source_of(kind.point, settings), settings, settings.device_id or _host_name())
         return 0
     module = importlib.import_module(kind.module)
     if kind.name == "replay":
@@ -99,6 +105,14 @@ def _run(words: list[str]) -> int:
     default_id = f"simulated-{source.kind}" if kind.own_options else _host_name()
     run_agent(source, settings, settings.device_id or default_id)
     return 0
+
+
+def _source_of(point: EntryPoint, settings: AgentSettings) -> Source:
+    """The source of another package. Raises SettingsError."""
+    from fleetpulse.extensions import loaded  # late, as above
+
+    make: Callable[[AgentSettings], Source] = loaded(point)
+    return make(settings)
 
 
 def _picked_by_device() -> str:

@@ -150,5 +150,5 @@ def test_a_name_of_ours_stays_ours(install: Install) -> None:
 
 
 def test_without_other_packages_there_are_our_agents_only() -> None:
-    assert list(agent.kinds()) == [kind.name for kind in agent.KINDS]
+    assert list(agent.kinds()) == list(agent.KIND)
     assert load(AgentSettings).device is None
