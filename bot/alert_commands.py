@@ -131,8 +131,8 @@ def snooze(asked: Asked) -> Post:
     length_ms = _length_ms(words[1]) if len(words) == 2 else SNOOZE_MS
     snoozes.put(selector, Snooze(until=asked.now_ms + length_ms, said_by=asked.said_as))
     return Post(
-        f"{name} is silent for {duration(length_ms / 1000)}, here and for everybody."
-        " What lasts then is told then.",
+        f"{name} is snoozed for {duration(length_ms / 1000)}, for everybody. What still lasts then"
+        " is told then.",
         is_brief=True,
     )
 

@@ -70,7 +70,10 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thread:
-    """What a target has been told of an alert; message_id: of the message that tells it."""
+    """What a target has been told of an alert.
+
+    message_id: of the message that tells it; with a blank and the answer's, once it got worse.
+    """
 
     message_id: str | None = None
 

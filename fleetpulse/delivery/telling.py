@@ -135,21 +135,28 @@ class Telling:
         post: Post,
         threads: Mapping[tuple[str, str], Thread],
     ) -> str:
-        """Send it, or change what the target has: the id of the message that tells of the alert."""
+        """Send it, or change what the target has.
+
+        Gives the ids of the messages that tell of the alert, with blanks between: the first one,
+        and the answer to it when it got worse.
+        """
         where = self._moved.get(message.target, message.target).removeprefix(self._prefix)
         thread = threads.get(_thread_key(message)) if message.is_single else None
         if not self._sender.can_edit or thread is None or thread.message_id is None:
             return self._sender.send(where, post)
-        told = thread.message_id
-        event = message.events[-1]
-        is_there = message.is_repeated or self._sender.edit(where, told, post)
-        if event.state in policy.FOLLOWING:
-            return told
-        # It got worse, or lasts: a change alone would make no sound.
+        first, *answers = thread.message_id.split()
+        if message.is_repeated:
+            self._sender.send(where, replace(post, reply_to=first))
+            return thread.message_id
+        is_there = self._sender.edit(where, first, post)
+        for answer in answers:  # its buttons change too
+            self._sender.edit(where, answer, post)
+        if message.events[-1].state in policy.FOLLOWING:
+            return thread.message_id
+        # It got worse, and a change alone would make no sound.
         if not is_there:
             return self._sender.send(where, post)
-        self._sender.send(where, replace(post, reply_to=told))
-        return told
+        return f"{thread.message_id} {self._sender.send(where, replace(post, reply_to=first))}"
 
     def _note(self, message: policy.Message, message_id: str, wishes: policy.Wishes) -> None:
         """Remember that a message was sent, and record it."""

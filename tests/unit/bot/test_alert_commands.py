@@ -113,7 +113,7 @@ def test_alerts_are_listed_with_a_button_for_each_that_nobody_has_seen(store: St
 def test_a_device_a_group_or_everything_is_snoozed(
     store: Store, words: str, selector: str, for_ms: int
 ) -> None:
-    assert "is silent for" in ask(store, f"/snooze {words}").text
+    assert "is snoozed for" in ask(store, f"/snooze {words}").text
 
     assert snoozed(store) == {selector: NOON + for_ms}
 

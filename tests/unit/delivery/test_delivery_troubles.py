@@ -56,6 +56,7 @@ def test_a_kill_between_sending_and_recording_repeats_that_one_message_only(
         "is stressed",
         "is stressed",
         "has recovered",
+        "has recovered",
     ]
 
 
@@ -79,6 +80,7 @@ def test_a_message_whose_answer_is_lost_is_sent_again_for_a_lost_alarm_is_worse(
         "will soon be stressed",
         "is stressed",
         "is stressed",
+        "has recovered",
         "has recovered",
     ]
 
@@ -158,6 +160,7 @@ def test_while_a_chat_waits_its_later_news_wait_behind(bench: Bench) -> None:
         "is stressed",
         "is stressed",
         "has recovered",
+        "has recovered",
     ]
 
 
@@ -234,6 +237,7 @@ def test_a_group_that_became_a_supergroup_is_told_all_of_it_there() -> None:
         "will soon be stressed",
         "is stressed",
         "is stressed",
+        "has recovered",
         "has recovered",
     ]
     assert len(bench.sender.words("2")) == 4

@@ -58,11 +58,12 @@ def test_an_alert_is_one_message_that_changes_and_is_answered_when_it_gets_worse
 
     (first, worse) = [post for _, post in bench.sender.sent]
     assert (first.reply_to, worse.reply_to) == (None, "1")
-    assert [message_id for _, message_id, _ in bench.sender.edited] == ["1", "1"]
+    assert [message_id for _, message_id, _ in bench.sender.edited] == ["1", "1", "2"]
     assert bench.sender.words() == [
         "will soon be stressed",
         "is stressed",
         "is stressed",
+        "has recovered",
         "has recovered",
     ]
     assert "It was stressed for 3 min." in bench.sender.edited[-1][2].text
@@ -78,7 +79,7 @@ def test_after_a_restart_the_same_message_goes_on(bench: Bench) -> None:
     happen_one_by_one(bench, recovered)
 
     assert len(bench.sender.sent) == 2
-    assert {message_id for _, message_id, _ in bench.sender.edited} == {"1"}
+    assert {message_id for _, message_id, _ in bench.sender.edited} == {"1", "2"}
 
 
 def test_a_message_that_somebody_deleted_is_sent_anew_when_it_gets_worse(bench: Bench) -> None:
