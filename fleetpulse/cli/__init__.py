@@ -32,6 +32,11 @@ COMMANDS: tuple[Command, ...] = (
     Command(name="consume", help="score readings from Kafka and store them", module="consumer"),
     Command(name="api", help="serve the REST API and the dashboard", module="api"),
     Command(name="bot", help="answer and warn on Telegram", module="bot"),
+    Command(
+        name="notify",
+        help="warn by e-mail, webhook and 100+ services",
+        module="fleetpulse.actions.__main__",
+    ),
     Command(name="keys", help="make, list and end keys of the API", module="fleetpulse.cli.keys"),
     Command(
         name="models",

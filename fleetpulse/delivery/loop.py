@@ -6,7 +6,7 @@
    the two, or when the answer to a send is lost: a lost alarm would be worse
    (docs/decisions/0004-delivery.md).
 4. What fails for a while waits, and with it all of that chat, so that news stay in order; what
-   fails for good ends the chat.
+   fails for good ends the chat, or that message only.
 """
 
 from __future__ import annotations
@@ -250,9 +250,13 @@ class Delivering:
             return  # nothing is recorded: the next round finds it there
         self._measures.not_sent(for_good=problem.permanent)
         if problem.permanent:
-            log.error("chat given up", extra={"target": message.target, "problem": str(problem)})
+            log.error(
+                "message given up" if problem.only_message else "chat given up",
+                extra={"target": message.target, "problem": str(problem)},
+            )
             self._record(policy.failed(message, str(problem)))
-            self._end(message.target)
+            if not problem.only_message:
+                self._end(message.target)
             return
         wait_s = problem.retry_after_s
         if wait_s is None:

@@ -29,6 +29,7 @@ class Words:
 WORDS: Mapping[str, Words] = {
     Matter.CONSUMER_SILENT: Words(wrong="the consumer is silent", well="the consumer is back"),
     Matter.BOT_SILENT: Words(wrong="the bot is silent", well="the bot is back"),
+    Matter.NOTIFY_SILENT: Words(wrong="the notifier is silent", well="the notifier is back"),
     Matter.DEAD_LETTERS: Words(
         wrong="records cannot be read", well="no more unreadable records come"
     ),
