@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.utils import formataddr
@@ -70,6 +71,11 @@ def mail_address(url: str) -> MailAddress:
     )
 
 
+def _pieces(listed: str) -> Sequence[str]:
+    """The addresses of a list; a quoted name may hold a comma."""
+    return re.split(r"[,;\s]+", re.sub(r'"[^"]*"|[^,;<]*(?=<)', "", listed))
+
+
 def _read(url: str) -> Any:
     """Apprise's own view of it, in which all is well. Raises SettingsError."""
     with LogCapture(level=logging.WARNING) as said:
@@ -81,6 +87,9 @@ def _read(url: str) -> Any:
         except (AppriseException, TypeError) as problem:
             raise SettingsError(_FORM) from problem
         has_left_out = bool(said.getvalue())  # a reader, say, whose address is none
+    # Of a list it leaves out the same without a word.
+    listed = [*asked["targets"], *(asked.get(each) or "" for each in ("cc", "bcc", "reply_to"))]
+    has_left_out |= any(piece and "@" not in piece for text in listed for piece in _pieces(text))
     if has_left_out or not by.targets or not by.smtp_host:
         raise SettingsError(f"an e-mail address in it is none; {_FORM}")
     return by
