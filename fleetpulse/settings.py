@@ -394,15 +394,13 @@ class NotifySettings(StoreSettings, OpsSettings):
     channels: Secret | None = setting(
         None,
         "FLEETPULSE_NOTIFY",
-        "Channels besides Telegram, with white space between, each `NAME=URL`: e-mail"
-        " (`mailtos://…`), a webhook (`webhook+https://…`) or any service of Apprise (`slack://…`);"
-        " docs/notify.md shows each.",
+        "Channels besides Telegram, NAME=URL with white space between: e-mail, a webhook or any"
+        " service of Apprise; docs/notify.md shows each.",
     )
     private_networks: str = setting(
         "",
         "FLEETPULSE_NOTIFY_PRIVATE",
-        "Networks, with commas, that webhooks may reach although they are not public, as in"
-        " 192.168.1.0/24,127.0.0.1.",
+        "Networks, with commas, that webhooks may reach though they are not public: 10.1.0.0/16.",
     )
 
 

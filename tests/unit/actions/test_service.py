@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from typing import Any
 
@@ -85,12 +84,7 @@ def test_a_refusal_is_tried_again_and_tells_the_status_but_no_address(outbox: Ou
     assert "hidden" not in str(said.value)
 
 
-def test_apprise_says_nothing_in_our_log(
-    outbox: Outbox, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    apprise = logging.getLogger("apprise")
-    monkeypatch.setattr(apprise, "propagate", True)
-    monkeypatch.setattr(apprise, "handlers", list(apprise.handlers))
+def test_apprise_says_nothing_in_our_log(outbox: Outbox, caplog: pytest.LogCaptureFixture) -> None:
     outbox.takes_words = False
     silence()
 
