@@ -22,7 +22,7 @@ import msgspec
 from standardwebhooks import Webhook as Signature
 
 from fleetpulse import __version__
-from fleetpulse.actions.waits import Now, retry_after_s
+from fleetpulse.actions.waits import SLOWLY_S, Now, retry_after_s
 from fleetpulse.delivery.messages import Post, Telling, plain_text
 from fleetpulse.errors import NotifyError, SettingsError
 
@@ -63,7 +63,7 @@ class Webhook:
         try:
             status, wait = self._post(headers, body)
         except (httpcore.NetworkError, httpcore.ProtocolError) as problem:
-            raise NotifyError("the connection failed") from problem
+            raise broken(problem) from problem
         except httpcore.TimeoutException as problem:
             raise NotifyError("the receiver did not answer in time") from problem
         if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
@@ -134,6 +134,14 @@ def id_of(post: Post) -> str:
     if post.telling is Telling.TEST:  # each test is its own
         told += [str(event.at) for event in post.events]
     return f"msg_{sha256(' '.join([str(post.telling), *told]).encode()).hexdigest()[:32]}"
+
+
+def broken(problem: Exception) -> NotifyError:
+    """What it means that there is no answer."""
+    # httpcore takes the cause away, and leaves the error as the argument.
+    if isinstance(problem.args[0] if problem.args else None, ssl.SSLCertVerificationError):
+        return NotifyError("the receiver's certificate is not trusted", retry_after_s=SLOWLY_S)
+    return NotifyError("the connection failed")
 
 
 def refusal(status: int, wait_s: float | None) -> NotifyError:

@@ -17,6 +17,7 @@ from fleetpulse.stores.protocols import Progress
 from fleetpulse.watch import STOPPED
 from tests.integration.notifying import at_work, deliveries, happen, opened, said, tried_out
 from tests.integration.processes import stopped, until
+from tests.services.certificates import Authority
 from tests.services.ports import free_ports
 from tests.services.receiver import Receiver
 from tests.unit.actions.builders import SECRET
@@ -108,6 +109,22 @@ def test_one_that_is_allowed_is_reached(tmp_path: Path, receiver: Receiver) -> N
 
     assert (sent.returncode, sent.stdout) == (0, "hook: sent\n")
     assert json.loads(receiver.came[0].body)["type"] == "test"
+
+
+def test_a_receiver_with_tls_must_have_a_certificate_of_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "receiver"
+    folder.mkdir()
+    authority = Authority(folder)
+    with Receiver(folder, authority=authority) as receiver:
+        channel = f"hook={url_of(receiver).replace('http:', 'https:')}"
+        own = {"FLEETPULSE_NOTIFY": channel, "FLEETPULSE_NOTIFY_PRIVATE": ALLOWED}
+
+        unknown = tried_out(tmp_path, **own)
+        known = tried_out(tmp_path, SSL_CERT_FILE=str(authority.ca_file), **own)
+
+    assert unknown.stdout == "hook: the receiver's certificate is not trusted\n"
+    assert known.stdout == "hook: sent\n"
+    assert len(receiver.came) == 1
 
 
 def test_a_redirect_is_not_followed(tmp_path: Path, receiver: Receiver) -> None:

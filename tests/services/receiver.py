@@ -1,11 +1,12 @@
 """A real HTTP server as a process, which keeps every request and answers as it is told.
 
-`python -m tests.services.receiver PORT FOLDER` is the server itself.
+`python -m tests.services.receiver PORT FOLDER [CERTIFICATE]` is the server itself.
 """
 
 from __future__ import annotations
 
 import json
+import ssl
 import sys
 import urllib.request
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from tests.services.certificates import Authority
 from tests.services.ports import free_ports
 from tests.services.server import Server
 
@@ -37,9 +39,11 @@ class Receiver(Server):
     name = "the receiver"
     start_s = 30.0
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, authority: Authority | None = None) -> None:
         super().__init__(folder)
-        self._folder = folder
+        self._folder, self._scheme, self._tls = folder, "http", list[str]()
+        if authority is not None:
+            self._scheme, self._tls = "https", [str(authority.server_file())]
         (self.port,) = free_ports(1)
         self.answer(200)
 
@@ -56,15 +60,24 @@ class Receiver(Server):
         lines = file.read_text().splitlines(keepends=True) if file.exists() else []
         return [msgspec.json.decode(line, type=Came) for line in lines if line.endswith("\n")]
 
-    def _command(self) -> Sequence[str | Path]:
-        return [sys.executable, "-m", "tests.services.receiver", str(self.port), self._folder]
+    def _command(self) -> Sequence[str]:
+        return [
+            sys.executable,
+            "-m",
+            "tests.services.receiver",
+            str(self.port),
+            str(self._folder),
+            *self._tls,
+        ]
 
     def _how(self) -> dict[str, Any]:
         return {"cwd": ROOT}
 
     def _answers(self) -> bool:
+        url, context = f"{self._scheme}://127.0.0.1:{self.port}/", ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=2) as answer:  # noqa: S310
+            with urllib.request.urlopen(url, timeout=2, context=context) as answer:  # noqa: S310
                 return bool(answer.status == 204)
         except OSError:
             return False
@@ -98,9 +111,14 @@ class Keeper(BaseHTTPRequestHandler):
 
 def main(words: Sequence[str]) -> None:
     """Serve until killed."""
-    port, folder = words
+    port, folder, *certificates = words
     Keeper.folder = Path(folder)
-    ThreadingHTTPServer(("127.0.0.1", int(port)), Keeper).serve_forever()
+    server = ThreadingHTTPServer(("127.0.0.1", int(port)), Keeper)
+    for certificate in certificates:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.serve_forever()
 
 
 if __name__ == "__main__":
