@@ -40,16 +40,26 @@ BOT = [
     *SQL,
     *AWS,
 ]
+NOTIFY = [
+    "apprise>=2.3,<3",
+    "httpcore>=1.0.9,<2",
+    "standardwebhooks>=1.1,<2",
+    "matplotlib>=3.10",
+    *SQL,
+    *AWS,
+]
 EXTRAS = {
     "agent": AGENT,
     "consumer": CONSUMER,
     "train": [*CONSUMER, "matplotlib>=3.10"],  # the report's pictures
     "api": API,
     "bot": BOT,
+    "notify": NOTIFY,
     "schema": SCHEMA,
 }
 EXTRAS["all"] = sorted({need for needs in EXTRAS.values() for need in needs})
 TESTS = [
+    "aiosmtpd>=1.4.6",
     "cryptography>=46",
     "hypothesis>=6.150",
     "import-linter>=2.5",
@@ -75,6 +85,7 @@ setup(
     # Listed one by one: `api`, `bot` and `model` are common names, and a search would take more.
     packages=[
         "fleetpulse",
+        "fleetpulse.actions",
         "fleetpulse.cli",
         "fleetpulse.delivery",
         "fleetpulse.stores",

@@ -9,9 +9,8 @@ from itertools import islice
 
 from bot.asked import Asked, WrongWords
 from fleetpulse.acknowledge import acknowledge
-from fleetpulse.alerts import AlertEvent, State
 from fleetpulse.delivery import notices
-from fleetpulse.delivery.messages import PHRASES, Button, Post, alert_post
+from fleetpulse.delivery.messages import PHRASES, Button, Post, example_post
 from fleetpulse.delivery.readers import release
 from fleetpulse.delivery.words import about, ago, duration, number_of, quantity, rule_called
 from fleetpulse.errors import InvalidWish, UnknownAlert
@@ -196,23 +195,7 @@ def test(asked: Asked) -> Post:
     """What a warning looks like, so that people see that this chat gets them."""
     if asked.words:
         raise WrongWords
-    example = AlertEvent(
-        event_id="example:heat:1:soon",
-        device_id="example",
-        kind="raspberry",
-        rule="heat",
-        episode=1,
-        state=State.SOON,
-        previous_state=State.OK,
-        at=asked.now_ms,
-        probability=0.83,
-        expected_s=60.0,
-        value=76.5,
-        limit=80.0,
-        causes=["3.5 °C below the limit", "load 95 % for 80 s, normally 12 %"],
-    )
-    warning = alert_post(example, None, asked.now_ms).text
-    return Post(f"This chat works. A warning looks like this:\n\n{warning}")
+    return example_post("chat", asked.now_ms)
 
 
 def right(asked: Asked) -> Post:

@@ -18,12 +18,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Coroutine
 from concurrent.futures import CancelledError as FutureCancelled
 from contextlib import suppress
 from datetime import timedelta
-from html import unescape
 from typing import Any, TypeVar
 
 from telegram import (
@@ -45,7 +43,7 @@ from telegram.error import (
 )
 from telegram.ext import ExtBot
 
-from fleetpulse.delivery.messages import Button, Post
+from fleetpulse.delivery.messages import Button, Post, plain_text
 from fleetpulse.errors import NotifyError
 
 SEND_S = 45.0  # what hangs longer is tried again
@@ -219,4 +217,4 @@ def keyboard(buttons: tuple[Button, ...]) -> InlineKeyboardMarkup | None:
 
 def plain(html: str) -> str:
     """The words of an HTML text, as many as one message holds."""
-    return unescape(re.sub(r"<[^>]+>", "", html))[: MessageLimit.MAX_TEXT_LENGTH]
+    return plain_text(html)[: MessageLimit.MAX_TEXT_LENGTH]

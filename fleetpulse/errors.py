@@ -17,7 +17,7 @@ FleetpulseError
 ├── StoreError         the backend failed: hold, try again, say so in /readyz
 │   ├── StoreAway      it does not answer: a process that starts waits for it
 │   └── StoreBusy      it asks for time: hold the partitions, write again after `retry_after_s`
-└── NotifyError        a channel refused; `permanent` says whether to give up
+└── NotifyError        a channel refused; `permanent` says whether to give up, and what
 
 Messages are one sentence: what is wrong, where, and what to do. They never hold secrets.
 """
@@ -125,8 +125,10 @@ class NotifyError(FleetpulseError):
         permanent: bool = False,
         retry_after_s: float | None = None,
         moved_to: str | None = None,
+        only_message: bool = False,
     ) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.only_message = only_message  # what is given up is this message, not the channel
         self.retry_after_s = retry_after_s
         self.moved_to = moved_to  # the id that the chat has now

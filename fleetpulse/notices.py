@@ -23,6 +23,7 @@ class Matter(StrEnum):
     CONSUMER_SILENT = "consumer-silent"
     BOT_SILENT = "bot-silent"
     CHAT_LOST = "chat-lost"
+    NOTIFY_SILENT = "notify-silent"
     DEAD_LETTERS = "dead-letters"
     MODEL = "model"
     DRIFT = "drift"  # the fleet is no longer what the models were trained on

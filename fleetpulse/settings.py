@@ -78,12 +78,12 @@ class OpsSettings(DataSettings):
     ops_host: str = setting(
         "127.0.0.1",
         "FLEETPULSE_OPS_HOST",
-        "Address that agent, consumer and bot answer /healthz, /readyz and /metrics on.",
+        "Address that agent, consumer, bot and notify answer /healthz, /readyz and /metrics on.",
     )
     ops_port: Annotated[int, Meta(ge=1, le=65535)] | None = setting(
         None,
         "FLEETPULSE_OPS_PORT",
-        "Port for /healthz, /readyz and /metrics of agent, consumer and bot. Absent: none.",
+        "Port for /healthz, /readyz and /metrics of agent, consumer, bot and notify. Absent: none.",
     )
 
 
@@ -387,11 +387,29 @@ class BotSettings(StoreSettings, OpsSettings):
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class NotifySettings(StoreSettings, OpsSettings):
+    """`fleetpulse notify`."""
+
+    channels: Secret | None = setting(
+        None,
+        "FLEETPULSE_NOTIFY",
+        "Channels besides Telegram, NAME=URL with white space between: e-mail, a webhook or any"
+        " service of Apprise; docs/notify.md shows each.",
+    )
+    private_networks: str = setting(
+        "",
+        "FLEETPULSE_NOTIFY_PRIVATE",
+        "Networks, with commas, that webhooks may reach though they are not public: 10.1.0.0/16.",
+    )
+
+
 PROCESS_SETTINGS: tuple[type[DataSettings], ...] = (
     AgentSettings,
     ConsumerSettings,
     ApiSettings,
     BotSettings,
+    NotifySettings,
 )
 
 Settings = TypeVar("Settings", bound=DataSettings)

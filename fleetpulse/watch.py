@@ -35,14 +35,22 @@ class Watched:
     """A kind of process that others miss when it is silent."""
 
     matter: Matter
+    called: str
     cost: str  # what does not work without it
 
 
 WATCHED: Mapping[str, Watched] = {
     "consumer": Watched(
-        matter=Matter.CONSUMER_SILENT, cost="no reading is judged, so no warnings come"
+        matter=Matter.CONSUMER_SILENT,
+        called="consumer",
+        cost="no reading is judged, so no warnings come",
     ),
-    "bot": Watched(matter=Matter.BOT_SILENT, cost="nobody is told on Telegram"),
+    "bot": Watched(matter=Matter.BOT_SILENT, called="bot", cost="nobody is told on Telegram"),
+    "notify": Watched(
+        matter=Matter.NOTIFY_SILENT,
+        called="notifier",
+        cost="nobody is told by e-mail or another channel of FLEETPULSE_NOTIFY",
+    ),
 }
 
 
@@ -115,7 +123,7 @@ class Watch:
         silent_ms = now - since
         if silent_ms < SILENT_MS or beat.detail == STOPPED:
             return False
-        self._notices.report(watched.matter, _sentence(beat.process, silent_ms, watched.cost))
+        self._notices.report(watched.matter, _sentence(watched, silent_ms))
         return True
 
     def _complain(self, problem: str) -> None:
@@ -125,5 +133,6 @@ class Watch:
         self._complaint = problem
 
 
-def _sentence(process: str, silent_ms: int, cost: str) -> str:
-    return f"The {process} has been silent for {silent_ms // 1000} s: {cost} until it is back."
+def _sentence(silent: Watched, silent_ms: int) -> str:
+    lasts = f"The {silent.called} has been silent for {silent_ms // 1000} s"
+    return f"{lasts}: {silent.cost} until it is back."

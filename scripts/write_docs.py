@@ -37,10 +37,10 @@ This page is made from `fleetpulse/settings.py` by `make docs`; a test holds the
 METRICS_HEAD = """\
 # Metrics
 
-What `/metrics` answers, in Prometheus' text format: the API on its own port, agent, consumer and
-bot on FLEETPULSE_OPS_PORT. Names and labels stay as they are; [operations.md](operations.md) says
-which to watch.
-Agent, consumer and bot also tell the usual `process_…` metrics: memory, CPU, open files, start.
+What `/metrics` answers, in Prometheus' text format: the API on its own port, agent, consumer, bot
+and notify on FLEETPULSE_OPS_PORT. Names and labels stay as they are; [operations.md](operations.md)
+says which to watch.
+All but the API also tell the usual `process_…` metrics: memory, CPU, open files, start.
 """
 METRICS_FOOT = """
 This page is made from `fleetpulse/metrics.py` by `make docs`; a test holds them together.

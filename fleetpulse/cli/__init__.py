@@ -33,6 +33,11 @@ COMMANDS: tuple[Command, ...] = (
     Command(name="api", help="serve the REST API and the dashboard", module="api"),
     Command(name="bot", help="answer and warn on Telegram", module="bot"),
     Command(
+        name="notify",
+        help="warn by e-mail, webhook and 100+ services",
+        module="fleetpulse.actions.__main__",
+    ),
+    Command(
         name="chats",
         help="show a code that makes a chat somebody's, and whose chats are",
         module="fleetpulse.cli.chats",

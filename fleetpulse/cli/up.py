@@ -23,7 +23,7 @@ from fleetpulse.cli.parts import Part, Supervised, stop_all
 from fleetpulse.cli.readiness import Readiness
 from fleetpulse.errors import FleetpulseError, SettingsError, StartError
 from fleetpulse.kafka import EmbeddedBroker
-from fleetpulse.settings import AgentSettings, ApiSettings, check_all, load
+from fleetpulse.settings import AgentSettings, ApiSettings, NotifySettings, check_all, load
 
 OPS_FILE = "ops.json"  # in the data folder: where each part answers /readyz and /metrics
 WEB = "web"
@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fleetpulse up",
-        description="Run broker, agents, consumer, API, dashboard and bot on this machine.",
+        description="Run broker, agents, consumer, API, dashboard and bot on this machine; and"
+        " `notify`, where FLEETPULSE_NOTIFY names channels.",
     )
     parser.add_argument("--port", type=int, help="port of dashboard, API and chat (8000)")
     parser.add_argument("--interval", type=float, help="seconds between readings (5)")
@@ -78,7 +79,8 @@ def _run(settings: AgentSettings, port: int, *, with_simulation: bool) -> None:
         "FLEETPULSE_PORT": str(port),
         "PYTHONUNBUFFERED": "1",
     }
-    chosen, ports = with_ops_ports(parts(with_simulation=with_simulation))
+    has_channels = load(NotifySettings, data=settings.data).channels is not None
+    chosen, ports = with_ops_ports(parts(with_simulation=with_simulation, with_notify=has_channels))
     (settings.data / OPS_FILE).write_text(json.dumps(ports, indent=1) + "\n")
     readiness = Readiness(ports, _say)
     running = [Supervised(part, environment, logs, _say) for part in chosen]
@@ -99,8 +101,8 @@ def _run(settings: AgentSettings, port: int, *, with_simulation: bool) -> None:
             broker.close()
 
 
-def parts(*, with_simulation: bool) -> list[Part]:
-    """The processes of the local stack."""
+def parts(*, with_simulation: bool, with_notify: bool = False) -> list[Part]:
+    """The processes of the local stack; with_notify: there are channels besides Telegram."""
     here = "raspberry" if _is_raspberry() else "pc"
     chosen = [
         Part(name=WEB, arguments=["fleetpulse.cli.local_web"]),
@@ -112,6 +114,8 @@ def parts(*, with_simulation: bool) -> list[Part]:
             environment={"TOPIC_NAME": "telemetry.pc1"},
         ),
     ]
+    if with_notify:
+        chosen.append(Part(name="notify", arguments=["fleetpulse.actions"]))
     if with_simulation:
         chosen += [_simulated("pc2", "pc"), _simulated("raspberry1", "raspberry")]
     return chosen

@@ -111,14 +111,20 @@ def _minutes(reading: StoredReading, event: AlertEvent) -> float:
 
 def warm_up() -> None:
     """Load all that drawing needs, by drawing a picture for nobody."""
-    drawn(
+    example_chart()
+
+
+def example_chart() -> bytes:
+    """The picture of the warning that `example_post` shows."""
+    channel = CHANNEL["temperature_c"]
+    return drawn(
         Curve(
-            title="warm-up",
-            channel=CHANNEL["temperature_c"],
-            minutes=[-1.0, 0.0],
-            values=[50.0, 60.0],
-            chance_minutes=[-1.0, 0.0],
-            chances_pct=[0.0, 50.0],
+            title=f"example: {channel.label}",
+            channel=channel,
+            minutes=[-2.0, -1.5, -1.0, -0.5, 0.0],
+            values=[58.5, 63.5, 68.5, 73.0, 76.5],
+            chance_minutes=[-2.0, -1.5, -1.0, -0.5, 0.0],
+            chances_pct=[2.0, 6.0, 21.0, 55.0, 83.0],
             limit=80.0,
             is_above=True,
             expected_minutes=1.0,

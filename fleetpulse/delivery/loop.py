@@ -6,7 +6,8 @@
    the two, or when the answer to a send is lost: a lost alarm would be worse
    (docs/decisions/0004-delivery.md).
 4. What fails for a while waits, and with it all of that chat, so that news stay in order; what
-   fails for good ends the chat. A chat that hangs has a thread of its own, and holds up no other.
+   fails for good ends the chat, or that message only. A chat that hangs has a thread of its own,
+   and holds up no other.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from fleetpulse.clock import Clock
 from fleetpulse.delivery.measures import Measures
 from fleetpulse.delivery.posts import Chart, Posts
 from fleetpulse.delivery.readers import ENDLESS, follow_only, wishes_of
-from fleetpulse.delivery.telling import Sender, Telling
+from fleetpulse.delivery.telling import Sender, Teller
 from fleetpulse.errors import StoreBusy, StoreError
 from fleetpulse.health import Health
 from fleetpulse.metrics import DeliveryMetrics
@@ -70,7 +71,7 @@ class Delivering:
         self._watch = watch
         self._health = health
         self._measures = Measures(metrics)
-        self._telling = Telling(
+        self._teller = Teller(
             prefix=self._prefix,
             store=store,
             sender=sender,
@@ -81,12 +82,13 @@ class Delivering:
         )
         self._position: int | None = None  # in the outbox, once we have begun
         self._events: dict[str, AlertEvent] = {}  # by event_id, the newest that were read
-        self._pool = ThreadPoolExecutor(TARGETS_AT_ONCE, thread_name_prefix="chat")
+        at_once = max(TARGETS_AT_ONCE, len(listed))
+        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="target")
         self._under_way: dict[str, Future[None]] = {}  # by target
 
     def run(self, stop: threading.Event) -> None:
         """Deliver until `stop` is set; a store that fails is waited for."""
-        self._telling.stop = stop
+        self._teller.stop = stop
         while not stop.is_set():
             pause_s = self._store.look_every_s
             try:
@@ -108,7 +110,7 @@ class Delivering:
 
     def _count(self) -> None:
         now = self._clock.now_ms()
-        self._measures.queue(now, self._queued, self._telling.waiting(now))
+        self._measures.queue(now, self._queued, self._teller.waiting(now))
 
     def _queued(self) -> int:
         return sum(delivery.sent_at is None for delivery in self._due(ENDLESS))
@@ -154,13 +156,14 @@ class Delivering:
             if delivery.event_id in events
             and self._is_told_now(delivery, events[delivery.event_id], wishes, threads, now)
         ]
-        by_target = policy.messages(told, events, now, self._telling.recent, threads)
+        by_target = policy.messages(told, events, now, self._teller.recent, threads)
         posts = Posts(self._store, self._chart, by_target, now)
-        for target, messages in by_target.items():
-            self._under_way[target] = self._pool.submit(
-                self._telling.tell, messages, posts, wishes, threads
-            )
-        wait(list(self._under_way.values()), timeout=ROUND_S)
+        begun = {
+            target: self._pool.submit(self._teller.tell, messages, posts, wishes, threads)
+            for target, messages in by_target.items()
+        }
+        self._under_way |= begun
+        wait(begun.values(), timeout=ROUND_S)
         self._finish()
 
     def _finish(self) -> None:
@@ -171,7 +174,7 @@ class Delivering:
                 telling.result()
 
     def _is_free(self, target: str, now: int) -> bool:
-        return target not in self._under_way and not self._telling.rests(target, now)
+        return target not in self._under_way and not self._teller.rests(target, now)
 
     def _is_told_now(
         self,
@@ -183,7 +186,7 @@ class Delivering:
     ) -> bool:
         """Whether this is the moment to tell it; if not, what becomes of it is recorded."""
         if policy.is_moot(delivery, event, threads) or not self._still_matters(delivery, event):
-            self._telling.record([policy.settled(delivery)])
+            self._teller.record([policy.settled(delivery)])
             return False
         reader = wishes.readers.get(delivery.target)
         changes = threads.get((alert_id_of(event), delivery.target), Thread()).message_id
@@ -192,7 +195,7 @@ class Delivering:
         held = policy.held_until(event, reader, wishes, now)
         if held is None:
             return True
-        self._telling.record([policy.held_back(delivery, held)])
+        self._teller.record([policy.held_back(delivery, held)])
         return False
 
     def _still_matters(self, delivery: Delivery, event: AlertEvent) -> bool:
@@ -215,7 +218,7 @@ class Delivering:
             if found is not None:
                 events[name] = self._events[name] = found
             else:
-                self._telling.record([_given_up(delivery, "the event is no longer stored")])
+                self._teller.record([_given_up(delivery, "the event is no longer stored")])
         for name in list(self._events)[:-KNOWN_EVENTS]:
             del self._events[name]
         return events

@@ -19,6 +19,7 @@ class Measures:
         self._metrics = metrics
         self._stored_at: dict[str, int] = {}
         self._counted_at: int | None = None
+        self._queued = self._waiting_chats = 0  # of ours: several loops may share the metrics
 
     def planned(self, page: Sequence[StoredEvent]) -> None:
         """These events will be told."""
@@ -39,7 +40,10 @@ class Measures:
 
     def queue(self, now: int, count: Callable[[], int], waiting_chats: int) -> None:
         """Count what waits, if it is time. count: asks the store."""
-        self._metrics.waiting_chats.set(waiting_chats)
+        self._metrics.waiting_chats.inc(waiting_chats - self._waiting_chats)
+        self._waiting_chats = waiting_chats
         if self._counted_at is None or abs(now - self._counted_at) >= COUNT_MS:
             self._counted_at = now
-            self._metrics.queued.set(count())
+            queued = count()
+            self._metrics.queued.inc(queued - self._queued)
+            self._queued = queued

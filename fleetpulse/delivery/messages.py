@@ -6,9 +6,11 @@ programs wait for them. Texts are HTML as Telegram reads it, so every name and c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
+from enum import StrEnum
+from html import escape, unescape
 
 from fleetpulse.alerts import AlertEvent, Rule, Severity, State
 from fleetpulse.delivery import notices
@@ -45,6 +47,16 @@ class Button:
     command: str
 
 
+class Telling(StrEnum):
+    """What a post tells."""
+
+    ALERT = "alert"
+    GROUP = "group"
+    SUMMARY = "summary"
+    REMINDER = "reminder"  # it lasts
+    TEST = "test"  # an example: nothing has happened
+
+
 @dataclass(frozen=True, slots=True)
 class Post:
     """What is put into a chat."""
@@ -55,6 +67,13 @@ class Post:
     events: tuple[AlertEvent, ...] = ()  # that it tells of, oldest first
     reply_to: str | None = None  # the message that it answers
     is_brief: bool = False  # the answer to a button that need not stay
+    telling: Telling | None = None  # None: it answers somebody
+    told_before_at: int | None = None  # of a reminder: when that was, Unix ms
+
+
+def plain_text(html: str) -> str:
+    """The words of a post's text."""
+    return unescape(re.sub(r"<[^>]+>", "", html))
 
 
 def status_buttons(device_ids: Sequence[str]) -> tuple[Button, ...]:
@@ -105,7 +124,8 @@ def alert_post(
         lines.append(f"This was {ago(event.at, now_ms)}.")
     if alert is not None and alert.acknowledged_at is not None:
         lines.append(f"👌 Acknowledged by {escape(alert.acknowledged_by or 'somebody')}.")
-    return Post("\n".join(lines), alert_buttons(event, alert), events=(event,))
+    buttons = alert_buttons(event, alert)
+    return Post("\n".join(lines), buttons, events=(event,), telling=Telling.ALERT)
 
 
 def reminder_post(event: AlertEvent, alert: Alert | None, now_ms: int) -> Post:
@@ -117,7 +137,8 @@ def reminder_post(event: AlertEvent, alert: Alert | None, now_ms: int) -> Post:
         words = PHRASES[event.state].words
         lines = [f"🔁 <b>{escape(event.device_id)}</b> {words} ({_label(event)})."]
     lines.append(f"It began {ago(began, now_ms)}, and nobody has acknowledged it.")
-    return Post("\n".join(lines), alert_buttons(event, alert), events=(event,))
+    buttons = alert_buttons(event, alert)
+    return Post("\n".join(lines), buttons, events=(event,), telling=Telling.REMINDER)
 
 
 def _device_lines(event: AlertEvent, began: AlertEvent | None) -> list[str]:
@@ -137,9 +158,11 @@ def summary_post(events: Sequence[AlertEvent], now_ms: int) -> Post:
     newest_first = sorted(by_alert.values(), key=lambda each: each[-1].at, reverse=True)
     lines = [f"🕰 <b>While you were away</b>: {number_of(len(events), 'event')}"]
     lines += [_summary_line(each, now_ms) for each in newest_first[:SUMMARY_LINES]]
+    buttons: tuple[Button, ...] = ()
     if len(newest_first) > SUMMARY_LINES:
-        lines.append(f"and {len(newest_first) - SUMMARY_LINES:,} more: /alerts")
-    return Post("\n".join(lines), events=tuple(events))
+        lines.append(f"and {len(newest_first) - SUMMARY_LINES:,} more")
+        buttons = (Button("Alerts", "/alerts"),)
+    return Post("\n".join(lines), buttons, events=tuple(events), telling=Telling.SUMMARY)
 
 
 def group_post(events: Sequence[AlertEvent]) -> Post:
@@ -160,7 +183,29 @@ def group_post(events: Sequence[AlertEvent]) -> Post:
     names = min(GROUP_NAMES, GROUP_NAMES_IN_ALL // max(1, len(together)))
     lines += [_group_line(together[key], names) for key in sorted(together)]
     buttons = (Button("Devices", "/devices"), Button("Alerts", "/alerts"))
-    return Post("\n".join(lines), buttons, events=tuple(events))
+    return Post("\n".join(lines), buttons, events=tuple(events), telling=Telling.GROUP)
+
+
+def example_post(where: str, now_ms: int) -> Post:
+    """What a warning looks like, for people to see that they get them. where: chat, channel."""
+    example = AlertEvent(
+        event_id="example:heat:1:soon",
+        device_id="example",
+        kind="raspberry",
+        rule="heat",
+        episode=1,
+        state=State.SOON,
+        previous_state=State.OK,
+        at=now_ms,
+        probability=0.83,
+        expected_s=60.0,
+        value=76.5,
+        limit=80.0,
+        causes=["3.5 °C below the limit", "load 95 % for 80 s, normally 12 %"],
+    )
+    warning = alert_post(example, None, now_ms).text
+    text = f"This {where} works. A warning looks like this:\n\n{warning}"
+    return Post(text, events=(example,), telling=Telling.TEST)
 
 
 def _group_line(events: Sequence[AlertEvent], most_names: int) -> str:

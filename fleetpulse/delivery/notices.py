@@ -32,6 +32,7 @@ WORDS: Mapping[str, Words] = {
     Matter.CHAT_LOST: Words(
         wrong="a chat can no longer be reached", well="the chat can be reached again"
     ),
+    Matter.NOTIFY_SILENT: Words(wrong="the notifier is silent", well="the notifier is back"),
     Matter.DEAD_LETTERS: Words(
         wrong="records cannot be read", well="no more unreadable records come"
     ),

@@ -44,7 +44,7 @@ class Posts:
         self._chart = chart
         self._now_ms = now_ms
         self._lock = threading.Lock()
-        self._made: dict[tuple[str, bool], Post] = {}
+        self._made: dict[str, Post] = {}
         charted = {
             message.events[0].event_id
             for messages in by_target.values()
@@ -60,12 +60,13 @@ class Posts:
         if message.is_group:
             return group_post(message.events)
         event = message.events[0]
-        key = (event.event_id, message.is_repeated)
+        if message.is_repeated:
+            reminder = replace(self._reminder(event), told_before_at=message.deliveries[-1].sent_at)
+            return fitted(reminder, self._store.documents)
         with self._lock:
-            if key not in self._made:
-                made = self._reminder(event) if message.is_repeated else self._post(event)
-                self._made[key] = fitted(made, self._store.documents)
-            return self._made[key]
+            if event.event_id not in self._made:
+                self._made[event.event_id] = fitted(self._post(event), self._store.documents)
+            return self._made[event.event_id]
 
     def _post(self, event: AlertEvent) -> Post:
         alert = self._store.alerts.get(alert_id_of(event))

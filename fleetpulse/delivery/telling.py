@@ -52,7 +52,7 @@ class Sender(Protocol):
         """Change a message; False: it is not there any more. The same again changes nothing."""
 
 
-class Telling:
+class Teller:
     """The sending end, for any number of targets at a time, each of them in one thread at a time.
 
     moved: filled in with the targets that became others.
@@ -197,9 +197,13 @@ class Telling:
             return  # nothing is recorded: the next round finds it there
         self._measures.not_sent(for_good=problem.permanent)
         if problem.permanent:
-            log.error("chat given up", extra={"target": message.target, "problem": str(problem)})
+            log.error(
+                "message given up" if problem.only_message else "chat given up",
+                extra={"target": message.target, "problem": str(problem)},
+            )
             self.record(policy.failed(message, str(problem)))
-            self._end(message.target, problem)
+            if not problem.only_message:
+                self._end(message.target, problem)
             return
         wait_s = problem.retry_after_s
         if wait_s is None:

@@ -34,6 +34,7 @@ def a_bot(url: str, sender: FakeSender, clock: ManualClock) -> Iterator[Deliveri
     health = Health()
     with opened(url) as store:
         yield Delivering(
+            kind="telegram",
             store=store,
             sender=sender,
             clock=clock,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from types import ModuleType
@@ -14,12 +15,18 @@ from prometheus_client import REGISTRY
 
 from consumer.batch import Batch
 from consumer.stages.extensions import extension_stages, unharmed
-from fleetpulse.errors import SettingsError
+from fleetpulse.actions.channels import channels_of
+from fleetpulse.alerts import State
+from fleetpulse.clock import ManualClock
+from fleetpulse.delivery.messages import alert_post
+from fleetpulse.errors import NotifyError, SettingsError
 from fleetpulse.extensions import Extending, extensions
 from fleetpulse.health import Health
-from fleetpulse.settings import AgentSettings, load
+from fleetpulse.secrets import Secret
+from fleetpulse.settings import AgentSettings, NotifySettings, load
 from generators import __main__ as agent
 from generators.agent import Source, reading_of
+from tests.contracts.builders import an_event
 from tests.unit.consumer.builders import NOON, a_reading, decode
 
 PAGE = (Path(__file__).parents[2] / "docs/extending.md").read_text(encoding="utf-8")
@@ -97,6 +104,52 @@ def test_a_stage_of_another_package_sees_every_batch(install: Install) -> None:
         "lab_over_budget_readings_total", {"device": batch.device_ids[1]}
     )
     assert counted == 1
+
+
+def test_an_action_of_another_package_is_a_channel(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, attribute = called(Extending.ACTIONS)
+    install(Extending.ACTIONS, name, EXAMPLES["action"], attribute)
+    rang: list[tuple[object, bytes]] = []
+
+    class Connection(AbstractContextManager["Connection"]):
+        def __exit__(self, *_: object) -> None:
+            return None
+
+        def sendall(self, content: bytes) -> None:
+            rang.append((asked[-1], content))
+
+    asked: list[object] = []
+
+    def connect(address: object, timeout: float) -> Connection:
+        asked.append(address)
+        return Connection()
+
+    monkeypatch.setattr("socket.create_connection", connect)
+    settings = NotifySettings(channels=Secret(f"door={name}://kitchen"))
+
+    (channel,) = channels_of(settings, ManualClock()).values()
+    channel.send(alert_post(an_event(State.STRESSED), None, NOON))
+
+    assert rang == [(("kitchen", 7007), b"2")]
+
+
+def test_an_action_that_does_not_answer_says_so(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, attribute = called(Extending.ACTIONS)
+    install(Extending.ACTIONS, name, EXAMPLES["action"], attribute)
+
+    def refused(address: object, timeout: float) -> None:
+        raise ConnectionRefusedError("nobody is there")
+
+    monkeypatch.setattr("socket.create_connection", refused)
+    settings = NotifySettings(channels=Secret(f"door={name}://kitchen"))
+    (channel,) = channels_of(settings, ManualClock()).values()
+
+    with pytest.raises(NotifyError, match="the bell does not answer"):
+        channel.send(alert_post(an_event(), None, NOON))
 
 
 def test_a_stage_that_fails_costs_itself_and_nothing_else() -> None:

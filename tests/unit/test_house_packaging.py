@@ -28,6 +28,7 @@ PROCESSES = {
     "api": "api",
     "bot": "bot",
     "fleetpulse": "all",
+    "fleetpulse/actions": "notify",
 }
 NOT_INSTALLED = {"tests", "benchmarks", "scripts"}
 

@@ -99,6 +99,18 @@ def test_the_consumer_misses_the_bot_too(fleet: Fleet) -> None:
     assert fleet.told() == [("bot-silent", State.STRESSED)]
 
 
+def test_a_silent_notifier_is_missed_under_that_name(fleet: Fleet) -> None:
+    fleet.start("notify").look()
+    fleet.live(100)
+
+    (stored,) = fleet.store.alerts.stored_since(0)
+    assert stored.event.rule == "notify-silent"
+    assert stored.event.causes == [
+        "The notifier has been silent for 60 s: nobody is told by e-mail or another channel of"
+        " FLEETPULSE_NOTIFY until it is back."
+    ]
+
+
 def test_a_process_that_never_ran_is_not_missed() -> None:
     fleet = Fleet()
     fleet.alive = {"bot"}

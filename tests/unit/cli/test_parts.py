@@ -141,6 +141,14 @@ def test_without_simulation_only_this_machine_is_measured() -> None:
     assert [name for name in names if name.startswith("agent")] == ["agent-this-machine"]
 
 
+def test_notify_is_a_part_where_there_are_channels() -> None:
+    without = [part.name for part in parts(with_simulation=False)]
+    chosen = {part.name: part for part in parts(with_simulation=False, with_notify=True)}
+
+    assert set(chosen) - set(without) == {"notify"}
+    assert chosen["notify"].arguments == ["fleetpulse.actions"]
+
+
 def test_every_part_but_the_web_gets_a_port_of_its_own_to_be_watched_on() -> None:
     chosen, ports = with_ops_ports(parts(with_simulation=True))
 

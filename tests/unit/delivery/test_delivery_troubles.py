@@ -201,6 +201,19 @@ def test_what_fails_for_a_while_is_tried_less_and_less_often(bench: Bench) -> No
     assert pauses[-1] == 60
 
 
+def test_a_message_that_is_refused_for_good_may_leave_the_chat_as_it_is(bench: Bench) -> None:
+    bench.sender.refusals["1"] = NotifyError("too large", permanent=True, only_message=True)
+    first, second = an_event(at=NOON), an_event(device_id="pi-2", at=NOON)
+    bench.happen(first)
+    bench.later(1)
+    del bench.sender.refusals["1"]
+    bench.happen(second)
+    bench.later(1)
+
+    assert bench.delivery_of(first).progress is Progress.FAILED
+    assert bench.delivery_of(second).progress is Progress.SENT
+
+
 def test_a_chat_that_is_gone_is_told_nothing_more() -> None:
     bench = Bench(listed=[ADA, BOB])
     bench.process.step()
@@ -240,7 +253,7 @@ def test_a_group_that_became_a_supergroup_is_told_all_of_it_there() -> None:
         "has recovered",
         "has recovered",
     ]
-    assert len(bench.sender.words("2")) == 4
+    assert len(bench.sender.words("2")) == 5
     assert [chat.chat_id for chat in bench.store.chats.active()] == [ADA, BOB]
 
 

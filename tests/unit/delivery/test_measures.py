@@ -5,8 +5,11 @@ from __future__ import annotations
 import threading
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from fleetpulse.delivery.measures import COUNT_MS, Measures
 from fleetpulse.errors import NotifyError, StoreError
+from fleetpulse.metrics import DeliveryMetrics
 from tests.contracts.builders import NOON, an_event
 from tests.unit.delivery.bench import Bench
 
@@ -40,6 +43,18 @@ def test_what_waits_is_counted_with_the_chats_that_make_it_wait(bench: Bench) ->
     assert number(bench, POSTPONED) == 1
     assert number(bench, "fleetpulse_delivery_queued_deliveries") == 2
     assert number(bench, "fleetpulse_delivery_waiting_chats") == 1
+
+
+def test_several_loops_on_the_same_metrics_add_up() -> None:
+    metrics = DeliveryMetrics(registry := CollectorRegistry())
+    one, other = Measures(metrics), Measures(metrics)
+
+    one.queue(NOON, lambda: 5, 1)
+    other.queue(NOON, lambda: 3, 1)
+    one.queue(NOON + COUNT_MS, lambda: 2, 0)
+
+    assert registry.get_sample_value("fleetpulse_delivery_queued_deliveries") == 5
+    assert registry.get_sample_value("fleetpulse_delivery_waiting_chats") == 1
 
 
 def test_a_message_that_is_given_up_is_counted(bench: Bench) -> None:

@@ -251,7 +251,8 @@ def test_a_summary_has_a_line_for_each_rule_of_each_device_newest_first() -> Non
 def test_a_long_summary_stays_one_message() -> None:
     events = [an_event(device_id=f"{number:064}", at=NOON + number) for number in range(500)]
 
-    text = summary_post(events, NOON + 3_600 * SECOND).text
+    post = summary_post(events, NOON + 3_600 * SECOND)
 
-    assert text.endswith(f"and {500 - SUMMARY_LINES} more: /alerts")
-    assert len(text) < 4096
+    assert post.text.endswith(f"and {500 - SUMMARY_LINES} more")
+    assert [button.command for button in post.buttons] == ["/alerts"]
+    assert len(post.text) < 4096
