@@ -32,12 +32,18 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end()
+        self.close()
+
+    def close(self) -> None:
+        """Serve no more."""
+        self._listening.shutdown()
+        self._thread.join()
+        self._listening.server_close()
 
     @contextmanager
     def away(self) -> Iterator[None]:
         """Refuse every connection for the length of a block; the port stays ours."""
-        self._end()
+        self.close()
         with socket.socket() as kept:  # bound, but it does not listen
             kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             kept.bind((HOST, self.port))
@@ -51,11 +57,6 @@ class Server:
         )
         thread.start()
         return thread
-
-    def _end(self) -> None:
-        self._listening.shutdown()
-        self._thread.join()
-        self._listening.server_close()
 
 
 def _serve(server: BaseWSGIServer) -> None:

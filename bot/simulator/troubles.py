@@ -185,6 +185,11 @@ class _Order:
     def is_over(self, now: int) -> bool:
         return self.times_left == 0 or (self.until is not None and now >= self.until)
 
+    def left(self, now: int) -> AnyTrouble:
+        """The trouble that is still to come."""
+        lasts_s = None if self.until is None else (self.until - now) / 1000
+        return msgspec.structs.replace(self.trouble, times=self.times_left, lasts_s=lasts_s)
+
 
 class Troubles:
     """What goes wrong just now at the Bot API of a chat, and what became of every call."""
@@ -228,12 +233,10 @@ class Troubles:
 
     def now(self) -> Orders:
         """What is still to go wrong."""
+        now = self._chat.clock.now_ms()
         with self._lock:
-            self._forget(self._chat.clock.now_ms())
-            left = [
-                msgspec.structs.replace(order.trouble, times=order.times_left)
-                for order in self._orders
-            ]
+            self._forget(now)
+            left = [order.left(now) for order in self._orders]
             return Orders(troubles=left, limits=self._limits is not None, seed=self._seed)
 
     def answer(self, call: Call) -> Any:

@@ -51,10 +51,11 @@ def test_a_trouble_lasts_as_long_as_it_is_told(
     troubles.add(BadGateway(lasts_s=60))
 
     clock.advance(59)
-    during = statuses(api, 1)
+    during, left = statuses(api, 1), troubles.now().troubles
     clock.advance(1)
 
     assert (during, statuses(api, 1)) == ([502], [200])
+    assert left == [BadGateway(lasts_s=1)]
     assert troubles.now().troubles == []
 
 
