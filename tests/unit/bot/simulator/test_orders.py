@@ -223,6 +223,14 @@ def test_reading_is_not_limited(api: Api) -> None:
     assert set(found) == {200}
 
 
+def test_all_chats_together_have_a_limit_too() -> None:
+    limits = Limits()
+
+    waits = [limits.take(chat_id, 100) for chat_id in range(1, OVERALL.most + 2)]
+
+    assert waits == [0] * OVERALL.most + [OVERALL.within_s * 1000]
+
+
 Sends = st.lists(st.tuples(st.integers(0, 4_000), st.sampled_from([1, 2, 3, -4])), max_size=200)
 
 
