@@ -79,11 +79,7 @@ def bot(
         "FLEETPULSE_OPS_PORT": str(free_ports(1)[0]),
     }
     with running(["bot"], folder, **environment) as process:
-        until(lambda: "getUpdates" in api.counts()["calls"] or _waits(api))
+        # It asks for its menu when its first poll is under way.
+        until(lambda: "setMyCommands" in api.counts()["calls"])
         yield process
         stopped(process)
-
-
-def _waits(api: BotApi) -> bool:
-    """Whether the bot has asked for its menu, which it does when its first poll is under way."""
-    return "setMyCommands" in api.counts()["calls"]

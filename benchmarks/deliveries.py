@@ -71,11 +71,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             with store_at(folder, postgresql=arguments.postgresql) as (url, store):
-                measure(folder, url, store, arguments.seconds, arguments.hang)
+                is_well = measure(folder, url, store, arguments.seconds, arguments.hang)
     except Unavailable as problem:
         print(f"This needs PostgreSQL: {problem}.", file=sys.stderr)
         return 1
-    return 0
+    return 0 if is_well else 1
 
 
 @contextmanager
@@ -96,8 +96,8 @@ def store_at(folder: Path, *, postgresql: bool) -> Iterator[tuple[str, Store]]:
         yield server.url(name), store
 
 
-def measure(folder: Path, url: str, store: Store, seconds: float, hang_s: float) -> None:
-    """Let it all happen, and print what came of it."""
+def measure(folder: Path, url: str, store: Store, seconds: float, hang_s: float) -> bool:
+    """Let it all happen, and print what came of it; whether nothing was lost or doubled by us."""
     for chat_id in CHATS:
         chat = Chat(chat_id=target(chat_id), title="", subscribed_at=NEVER)
         store.chats.put(chat)
@@ -109,7 +109,7 @@ def measure(folder: Path, url: str, store: Store, seconds: float, hang_s: float)
         waiting = wait_for_the_last(store)
         took_s = time.monotonic() - begin
         calls = api.calls()
-        report(store, planned, calls, api.counts(), took_s=took_s, waiting=waiting)
+        return report(store, planned, calls, api.counts(), took_s=took_s, waiting=waiting)
 
 
 def target(chat_id: int) -> str:
@@ -188,8 +188,8 @@ def report(
     *,
     took_s: float,
     waiting: int,
-) -> None:
-    """Compare what was planned with what the Bot API took."""
+) -> bool:
+    """Compare what was planned with what the Bot API took; whether all is as it should be."""
     made = {(call.chat_id, str(call.message_id)): call for call in calls if call.is_sent}
     named: set[tuple[int | None, str]] = set()
     lost, late_s, gathered = [], dict[str, float](), set[str]()
@@ -208,8 +208,10 @@ def report(
     print(f"{len(planned):,} events for {len(CHATS)} chats in {took_s:.0f} s, {waiting} still wait")
     print(f"  messages {len(made):,}; calls {counts['calls']}")
     print(f"  lost {len(lost)}, doubled {len(unnamed)}, answers lost {counts['answers_lost']}")
-    print(f"  doubled though answered: {sum(call.is_answered for call in unnamed)}")
+    by_us = sum(call.is_answered for call in unnamed)
+    print(f"  doubled though answered: {by_us}")
     print_times(planned, late_s, gathered)
+    return not lost and by_us == 0
 
 
 def tells(call: Record, planned: Planned) -> bool:

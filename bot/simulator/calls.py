@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-KEPT_CALLS = 50_000
+KEPT_CALLS = 10_000
 OK, REFUSED = "ok", "refused"
 SENDING = frozenset({"sendMessage", "sendPhoto"})
 CHANGING = SENDING | {

@@ -47,9 +47,12 @@ class Server:
         with socket.socket() as kept:  # bound, but it does not listen
             kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             kept.bind((HOST, self.port))
-            yield
-        self._listening = make_server(HOST, self.port, self._app, threaded=True)
-        self._thread = self._serving()
+            try:
+                yield
+            finally:
+                kept.close()
+                self._listening = make_server(HOST, self.port, self._app, threaded=True)
+                self._thread = self._serving()
 
     def _serving(self) -> threading.Thread:
         thread = threading.Thread(
