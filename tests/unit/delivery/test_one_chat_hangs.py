@@ -10,7 +10,7 @@ from fleetpulse.delivery.messages import Post
 from tests.contracts.builders import an_event
 from tests.unit.delivery.bench import ADA, BOB, Bench, FakeSender
 
-LONG_S = 1.0  # for what takes milliseconds unless it never comes
+LONG_S = 5.0  # for what takes milliseconds unless it never comes
 
 
 class HangingSender(FakeSender):
