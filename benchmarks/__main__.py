@@ -9,6 +9,8 @@ EACH = (
     "consumer_speed",
     "backlog",
     "latency",
+    "alert_latency",
+    "deliveries",
     "stack_cost",
     "agent_cost",
     "store_speed",

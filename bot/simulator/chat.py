@@ -1,6 +1,7 @@
-"""The one local chat: what was said, what the bot has yet to read, who is listening.
+"""The local chats: what was said, what the bot has yet to read, who is listening.
 
-Every method may be called from any thread. Raises StoreError when the disk refuses.
+Messages are numbered across chats, as Telegram numbers those of private chats and groups. Every
+method may be called from any thread. Raises StoreError when the disk refuses.
 """
 
 from __future__ import annotations
@@ -8,17 +9,18 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from bot.simulator import LOCAL_CHAT_ID
 from bot.simulator.documents import Document, callback_query, message_document
 from bot.simulator.formatting import Formatted, cleaned, finished
 from bot.simulator.messages import Draft, Message, Photo
-from bot.simulator.refusal import BadRequest, Conflict
+from bot.simulator.refusal import BadRequest, SecondPoll
 from bot.simulator.storage import Storage
 from fleetpulse.clock import Clock, SystemClock
 
@@ -35,12 +37,13 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
     version: int
     message_id: int
+    chat_id: int
     text: str
     is_alert: bool
 
 
 class Feed(msgspec.Struct, frozen=True, kw_only=True):
-    """What has changed in the chat since a version of it."""
+    """What has changed in the chat that has a page, since a version of it."""
 
     version: int
     messages: Sequence[Message]
@@ -51,16 +54,27 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LocalChat:
-    """A private chat between the owner of this machine and the bot, kept in a folder."""
+    """A private chat between the owner of this machine and the bot, kept in a folder.
 
-    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
-        self._clock = clock or SystemClock()
+    chat_ids: of all chats, if there are to be others too; what is not said of a chat is said of
+    that of the owner.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock | None = None,
+        *,
+        chat_ids: Collection[int] = (LOCAL_CHAT_ID,),
+    ) -> None:
+        self.clock = clock or SystemClock()
+        self._chat_ids = frozenset(chat_ids)
         self._storage = Storage(folder)
         self._changed = threading.Condition()
         self._is_closed = False
         self._turn = 0  # of the newest getUpdates
         self._waiting = 0  # calls of getUpdates under way
-        self._listened_at = self._clock.now_ms()  # a bot that is just starting is not missed yet
+        self._listened_at = self.clock.now_ms()  # a bot that is just starting is not missed yet
         self._typing_until = 0
         self._notices: deque[Notice] = deque(maxlen=_KEPT_NOTICES)
 
@@ -71,15 +85,33 @@ class LocalChat:
             self._changed.notify_all()
             self._storage.close()
 
-    def messages(self, *, after: int = 0) -> list[Message]:
+    @property
+    def chat_ids(self) -> Collection[int]:
+        """Of the chats that the bot can write to."""
+        return self._chat_ids
+
+    def add_chat(self, chat_id: int) -> None:
+        """From now on there is this chat too."""
+        with self._changed:
+            self._chat_ids |= {chat_id}
+
+    def messages(self, *, after: int = 0, chat_id: int = LOCAL_CHAT_ID) -> list[Message]:
         """Messages with a greater id, oldest first."""
         with self._changed:
-            return self._storage.messages(after=after)
+            return self._of(chat_id, self._storage.messages(after=after))
 
-    def message(self, message_id: int) -> Message | None:
+    def message(self, message_id: int, *, chat_id: int = LOCAL_CHAT_ID) -> Message | None:
         """One message, or None."""
         with self._changed:
-            return self._storage.message(message_id)
+            return self._message(message_id, chat_id)
+
+    def _message(self, message_id: int, chat_id: int) -> Message | None:
+        found = self._storage.message(message_id)
+        return found if found is not None and found.chat_id == chat_id else None
+
+    @staticmethod
+    def _of(chat_id: int, messages: Sequence[Message]) -> list[Message]:
+        return [message for message in messages if message.chat_id == chat_id]
 
     def document_of(self, message: Message) -> Document:
         """The message as the Bot API shows it, with the one it answers."""
@@ -93,37 +125,43 @@ class LocalChat:
             seen = self._version() if since_version < 0 else since_version
             return Feed(
                 version=self._version(),
-                messages=self._storage.messages(newer_than=since_version),
-                notices=[notice for notice in self._notices if notice.version > seen],
+                messages=self._of(LOCAL_CHAT_ID, self._storage.messages(newer_than=since_version)),
+                notices=[
+                    notice
+                    for notice in self._notices
+                    if notice.version > seen and notice.chat_id == LOCAL_CHAT_ID
+                ],
                 commands=self.commands_shown(),
                 is_listening=self._is_listening(),
-                is_typing=self._clock.now_ms() < self._typing_until,
+                is_typing=self.clock.now_ms() < self._typing_until,
             )
 
     def _is_listening(self) -> bool:
-        return self._waiting > 0 or self._clock.now_ms() - self._listened_at < LISTENING_MS
+        return self._waiting > 0 or self.clock.now_ms() - self._listened_at < LISTENING_MS
 
     # What the user does
 
-    def say(self, text: str) -> Message:
+    def say(self, text: str, *, chat_id: int = LOCAL_CHAT_ID) -> Message:
         """The user's message; the bot gets an update. Raises BadRequest."""
         content = finished(Formatted(cleaned(text)))
         check_text(content)
         with self._change():
-            message = self._add(Draft(sender="user", content=content))
+            message = self._add(Draft(sender="user", chat_id=chat_id, content=content))
             self._tell("message", message_document(message))
         return message
 
-    def press(self, message_id: int, callback_data: str) -> Message:
+    def press(
+        self, message_id: int, callback_data: str, *, chat_id: int = LOCAL_CHAT_ID
+    ) -> Message:
         """The user presses a button; the bot gets an update. Raises BadRequest."""
         with self._change():
-            message = self._storage.message(message_id)
+            message = self._message(message_id, chat_id)
             if message is None or message.button_with(callback_data) is None:
                 raise BadRequest("there is no such button under that message")
             query_id = self._new_query(message_id)
             self._tell(
                 "callback_query",
-                callback_query(query_id, self.document_of(message), callback_data),
+                callback_query(query_id, chat_id, self.document_of(message), callback_data),
             )
         return message
 
@@ -136,7 +174,7 @@ class LocalChat:
     def _tell(self, kind: str, document: Document) -> None:
         allowed = self._storage.fact("allowed_updates")
         if not allowed or kind in allowed:
-            self._storage.add_update(self._clock.now_ms(), {kind: document})
+            self._storage.add_update(self.clock.now_ms(), {kind: document})
 
     # What the bot does
 
@@ -155,10 +193,12 @@ class LocalChat:
         message_id: int,
         change: Callable[[Message], Message],
         picture: bytes | None = None,
+        *,
+        chat_id: int = LOCAL_CHAT_ID,
     ) -> Message:
         """One of the bot's messages, changed. Raises BadRequest."""
         with self._change():
-            message = self._storage.message(message_id)
+            message = self._message(message_id, chat_id)
             if message is None:
                 raise BadRequest("message to edit not found")
             if message.sender != "bot":
@@ -180,7 +220,7 @@ class LocalChat:
         return msgspec.structs.replace(
             after,
             version=self._next_version(),
-            edited_at=self._clock.now_ms() if is_new else before.edited_at,
+            edited_at=self.clock.now_ms() if is_new else before.edited_at,
         )
 
     def answer(self, query_id: str, text: str, *, is_alert: bool) -> None:
@@ -191,9 +231,11 @@ class LocalChat:
                 raise BadRequest(
                     "query is too old and response timeout expired or query ID is invalid"
                 )
+            message = self._storage.message(queries[query_id])
             notice = Notice(
                 version=self._next_version(),
                 message_id=queries[query_id],
+                chat_id=LOCAL_CHAT_ID if message is None else message.chat_id,
                 text=text,
                 is_alert=is_alert,
             )
@@ -202,7 +244,7 @@ class LocalChat:
     def show_typing(self) -> None:
         """Show that the bot is at work, until it sends or five seconds have passed."""
         with self._changed:
-            self._typing_until = self._clock.now_ms() + TYPING_MS
+            self._typing_until = self.clock.now_ms() + TYPING_MS
 
     def photo(self, photo_id: str) -> Photo | None:
         """A photo of the chat, or None."""
@@ -248,7 +290,7 @@ class LocalChat:
         """The oldest updates that are not confirmed, waiting up to `timeout_s` for the first.
 
         offset: confirms every update below it; -n confirms all but the last n. A waiting call
-        ends with Conflict when another one begins.
+        ends with SecondPoll when another one begins.
         """
         with self._changed:
             self._turn += 1
@@ -261,16 +303,13 @@ class LocalChat:
                 return self._wait_for_updates(self._turn, limit, timeout_s)
             finally:
                 self._waiting -= 1
-                self._listened_at = self._clock.now_ms()
+                self._listened_at = self.clock.now_ms()
 
     def _wait_for_updates(self, turn: int, limit: int, timeout_s: float) -> list[dict[str, Any]]:
         deadline = time.monotonic() + timeout_s
         while not self._is_closed:
             if turn != self._turn:
-                raise Conflict(
-                    "terminated by other getUpdates request; make sure that only one bot instance"
-                    " is running"
-                )
+                raise SecondPoll
             found = self._storage.updates(limit)
             left_s = deadline - time.monotonic()
             if found or left_s <= 0:
@@ -283,7 +322,7 @@ class LocalChat:
         if offset < 0:
             kept = self._storage.update_ids()[offset:]
             before = kept[0] if kept else 0
-        self._storage.drop_updates(before=before, older_than=self._clock.now_ms() - UPDATES_KEPT_MS)
+        self._storage.drop_updates(before=before, older_than=self.clock.now_ms() - UPDATES_KEPT_MS)
 
     def drop_updates(self) -> None:
         """Forget every pending update."""
@@ -310,12 +349,13 @@ class LocalChat:
             self._changed.notify_all()
 
     def _add(self, draft: Draft) -> Message:
-        if draft.reply_to is not None and self._storage.message(draft.reply_to) is None:
+        if draft.reply_to is not None and self._message(draft.reply_to, draft.chat_id) is None:
             raise BadRequest("message to be replied not found")
         message = Message(
             message_id=self._storage.last_message_id() + 1,
+            chat_id=draft.chat_id,
             sender=draft.sender,
-            at=self._clock.now_ms(),
+            at=self.clock.now_ms(),
             content=draft.content,
             photo=draft.photo,
             keyboard=draft.keyboard,

@@ -35,7 +35,7 @@ BOT_ABILITIES: Document = {
     "can_connect_to_business": False,
     "has_main_web_app": False,
 }
-FULL_CHAT: Document = CHAT | {
+_FULL_CHAT: Document = {
     "accent_color_id": 0,
     "max_reaction_count": 11,
     "accepted_gift_types": {
@@ -46,14 +46,42 @@ FULL_CHAT: Document = CHAT | {
         "gifts_from_channels": False,
     },
 }
+_FIRST_SUPERGROUP = -1_000_000_000_000  # theirs are below: -100 and ten digits or more
+
+
+def chat_document(chat_id: int) -> Document:
+    """A Chat object: a person for a positive id, a group or supergroup for a negative one."""
+    if chat_id == LOCAL_CHAT_ID:
+        return CHAT
+    if chat_id > 0:
+        return {"id": chat_id, "type": "private", "first_name": f"Person {chat_id}"}
+    kind = "supergroup" if is_supergroup(chat_id) else "group"
+    return {"id": chat_id, "type": kind, "title": f"Group {-chat_id}"}
+
+
+def is_supergroup(chat_id: int) -> bool:
+    """Whether this is the id of a group that has grown up."""
+    return chat_id <= _FIRST_SUPERGROUP
+
+
+def full_chat_document(chat_id: int) -> Document:
+    """A ChatFullInfo object."""
+    return chat_document(chat_id) | _FULL_CHAT
+
+
+def user_document(chat_id: int) -> Document:
+    """A User object: whoever writes in this chat; in groups it is "You"."""
+    if chat_id < 0 or chat_id == LOCAL_CHAT_ID:
+        return USER
+    return {"id": chat_id, "is_bot": False, "first_name": f"Person {chat_id}"}
 
 
 def message_document(message: Message, reply: Message | None = None) -> Document:
     """A Message object; `reply` is the message that it answers."""
     document: Document = {
         "message_id": message.message_id,
-        "from": BOT if message.sender == "bot" else USER,
-        "chat": CHAT,
+        "from": BOT if message.sender == "bot" else user_document(message.chat_id),
+        "chat": chat_document(message.chat_id),
         "date": message.at // 1000,
     }
     if message.edited_at is not None:
@@ -96,12 +124,12 @@ def _file(photo: Photo) -> Document:
     }
 
 
-def callback_query(query_id: str, message: Document, data: str) -> Document:
-    """A CallbackQuery object: the user has pressed a button."""
+def callback_query(query_id: str, chat_id: int, message: Document, data: str) -> Document:
+    """A CallbackQuery object: the user of a chat has pressed a button."""
     return {
         "id": query_id,
-        "from": USER,
+        "from": user_document(chat_id),
         "message": message,
-        "chat_instance": str(LOCAL_CHAT_ID),
+        "chat_instance": str(chat_id),
         "data": data,
     }

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from bot.simulator import LOCAL_CHAT_ID
 from bot.simulator.formatting import Entity, Formatted
 from bot.simulator.refusal import BadRequest
 
@@ -53,6 +54,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """A message before the chat has numbered it."""
 
     sender: Sender
+    chat_id: int = LOCAL_CHAT_ID
     content: Formatted  # the text, or the photo's caption
     photo: Photo | None = None
     keyboard: Keyboard = ()
@@ -63,6 +65,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A message as the chat keeps it."""
 
     message_id: int
+    chat_id: int = LOCAL_CHAT_ID
     sender: Sender
     at: int  # Unix ms
     edited_at: int | None = None  # of its text or photo; a change of buttons alone does not show

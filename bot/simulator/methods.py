@@ -11,8 +11,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from bot.simulator import LOCAL_CHAT_ID
 from bot.simulator.chat import LocalChat, check_text
-from bot.simulator.documents import BOT, BOT_ABILITIES, FULL_CHAT, Document, file_document
+from bot.simulator.documents import (
+    BOT,
+    BOT_ABILITIES,
+    Document,
+    file_document,
+    full_chat_document,
+)
 from bot.simulator.formatting import Formatted
 from bot.simulator.messages import Draft, Keyboard, Message, Photo, photo_of
 from bot.simulator.parameters import Parameters
@@ -36,9 +43,8 @@ def get_me(chat: LocalChat, parameters: Parameters) -> Document:
 
 
 def get_chat(chat: LocalChat, parameters: Parameters) -> Document:
-    """The one chat."""
-    parameters.check_chat()
-    return FULL_CHAT
+    """One chat."""
+    return full_chat_document(parameters.chat_id(chat.chat_ids))
 
 
 def get_updates(chat: LocalChat, parameters: Parameters) -> list[Document]:
@@ -57,24 +63,29 @@ def get_updates(chat: LocalChat, parameters: Parameters) -> list[Document]:
 def send_message(chat: LocalChat, parameters: Parameters) -> Document:
     """A text from the bot."""
     content = parameters.formatted("text", "entities")
-    parameters.check_chat()
+    chat_id = parameters.chat_id(chat.chat_ids)
     check_text(content)
-    return _sent(chat, parameters, Draft(sender="bot", content=content))
+    return _sent(chat, parameters, Draft(sender="bot", chat_id=chat_id, content=content))
 
 
 def send_photo(chat: LocalChat, parameters: Parameters) -> Document:
     """A photo from the bot, with a caption if it wants one."""
     caption = _caption(parameters)
-    parameters.check_chat()
+    chat_id = parameters.chat_id(chat.chat_ids)
     photo, picture = _photo(chat, parameters.upload("photo"), parameters.text("photo"))
-    return _sent(chat, parameters, Draft(sender="bot", content=caption, photo=photo), picture)
+    draft = Draft(sender="bot", chat_id=chat_id, content=caption, photo=photo)
+    return _sent(chat, parameters, draft, picture)
 
 
 def _sent(
     chat: LocalChat, parameters: Parameters, draft: Draft, picture: bytes | None = None
 ) -> Document:
     reply_to = parameters.reply_to()
-    if reply_to and parameters.may_lose_reply() and chat.message(reply_to) is None:
+    if (
+        reply_to
+        and parameters.may_lose_reply()
+        and chat.message(reply_to, chat_id=draft.chat_id) is None
+    ):
         reply_to = None
     ready = replace(draft, keyboard=parameters.keyboard(), reply_to=reply_to)
     return chat.document_of(chat.send(ready, picture))
@@ -160,10 +171,14 @@ def _edited(
 ) -> Document:
     if not parameters.text("message_id"):
         raise BadRequest("message identifier is not specified")
-    parameters.check_chat()
+    chat_id = parameters.chat_id(chat.chat_ids)
     keyboard = parameters.keyboard()
-    message_id = parameters.integer("message_id")
-    changed = chat.edit(message_id, lambda message: change(message, keyboard), picture)
+    changed = chat.edit(
+        parameters.integer("message_id"),
+        lambda message: change(message, keyboard),
+        picture,
+        chat_id=chat_id,
+    )
     return chat.document_of(changed)
 
 
@@ -177,10 +192,11 @@ def get_file(chat: LocalChat, parameters: Parameters) -> Document:
 
 def send_chat_action(chat: LocalChat, parameters: Parameters) -> bool:
     """The page shows that the bot is at work."""
-    parameters.check_chat()
+    chat_id = parameters.chat_id(chat.chat_ids)
     if not _CHAT_ACTION.fullmatch(parameters.text("action")):
         raise BadRequest("wrong parameter action in request")
-    chat.show_typing()
+    if chat_id == LOCAL_CHAT_ID:
+        chat.show_typing()
     return True
 
 
@@ -201,7 +217,7 @@ def set_my_commands(chat: LocalChat, parameters: Parameters) -> bool:
         raise BadRequest("can't parse commands: expected an Array of BotCommand")
     if len(documents) > MAX_COMMANDS:
         raise BadRequest("BOT_COMMANDS_TOO_MUCH")
-    chat.set_commands(_scope(parameters), [_command(document) for document in documents])
+    chat.set_commands(_scope(chat, parameters), [_command(document) for document in documents])
     return True
 
 
@@ -217,24 +233,25 @@ def _command(document: Any) -> dict[str, str]:
     return {"command": name, "description": description}
 
 
-def _scope(parameters: Parameters) -> str:
+def _scope(chat: LocalChat, parameters: Parameters) -> str:
     """The scope of a menu; menus for one language are kept and never shown: the page is English."""
     scope = parameters.document("scope", "bot command scope") or {"type": "default"}
     kind = str(scope.get("type", "")) if isinstance(scope, dict) else ""
     language = parameters.text("language_code")
     if kind in ("chat", "chat_member"):
-        Parameters({"chat_id": str(scope.get("chat_id", ""))}).check_chat()
+        chat_id = Parameters({"chat_id": str(scope.get("chat_id", ""))}).chat_id(chat.chat_ids)
+        kind = kind if chat_id == LOCAL_CHAT_ID else f"{kind} {chat_id}"
     return f"{kind}:{language}" if language else kind
 
 
 def get_my_commands(chat: LocalChat, parameters: Parameters) -> list[dict[str, str]]:
     """The command menu of a scope."""
-    return list(chat.commands(_scope(parameters)))
+    return list(chat.commands(_scope(chat, parameters)))
 
 
 def delete_my_commands(chat: LocalChat, parameters: Parameters) -> bool:
     """Forget the command menu of a scope."""
-    chat.set_commands(_scope(parameters), [])
+    chat.set_commands(_scope(chat, parameters), [])
     return True
 
 
@@ -283,9 +300,9 @@ METHODS: Mapping[str, Method] = {
     "deleteWebhook": delete_webhook,
     "getWebhookInfo": get_webhook_info,
 }
-_BY_LOWER_NAME = {name.lower(): method for name, method in METHODS.items()}
+_NAMES = {name.lower(): name for name in METHODS}
 
 
-def method_named(name: str) -> Method | None:
-    """The method, whatever the case of its name, or None."""
-    return _BY_LOWER_NAME.get(name.lower())
+def method_name(written: str) -> str | None:
+    """The name of a method as it is documented, whatever its case, or None: there is none."""
+    return _NAMES.get(written.lower())

@@ -6,13 +6,12 @@ https://core.telegram.org/bots/api#making-requests: query string, form, multipar
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Request
 
-from bot.simulator import LOCAL_CHAT_ID
 from bot.simulator.formatting import (
     Formatted,
     cleaned,
@@ -65,13 +64,15 @@ class Parameters:
         except (ValueError, RecursionError) as problem:
             raise BadRequest(f"can't parse {what} JSON object") from problem
 
-    def check_chat(self) -> None:
-        """Raises BadRequest unless chat_id is the local chat."""
-        chat_id = self.text("chat_id").strip()
-        if not chat_id:
+    def chat_id(self, known: Collection[int]) -> int:
+        """Which of these chats is meant. Raises BadRequest if it is none of them."""
+        named = self.text("chat_id").strip()
+        if not named:
             raise BadRequest("chat_id is empty")
-        if chat_id != str(LOCAL_CHAT_ID):
+        chat_id = _whole(named)
+        if chat_id is None or chat_id not in known or str(chat_id) != named:
             raise BadRequest("chat not found")
+        return chat_id
 
     def formatted(self, name: str, entities_name: str) -> Formatted:
         """A text with its entities, marked up or listed. Raises BadRequest."""
