@@ -29,9 +29,12 @@ from benchmarks.bot_api import BotApi, bot, bot_api
 from bot.simulator import troubles
 from bot.simulator.calls import Record
 from bot.simulator.troubles import AnyTrouble, Orders
+from bot.telegram_sender import PHOTO
 from fleetpulse.alerts import State
+from fleetpulse.people import People, Preferences
+from fleetpulse.policy import AMONG
 from fleetpulse.stores import open_store
-from fleetpulse.stores.protocols import Chat, Delivery, Progress, Store
+from fleetpulse.stores.protocols import Progress, Store
 from tests.contracts.builders import an_event, told
 from tests.services.missing import Unavailable
 from tests.services.postgres import Postgres
@@ -45,7 +48,7 @@ STOPPED, STOPPED_S = [PEOPLE[0], GROUPS[0]], 30  # chats that ask for time once,
 STOP_AT = 0.3  # of the events
 MOVED, MOVED_TO = GROUPS[1], -1_001_234_567_890
 MOVE_AT = 0.5
-NEVER = 2**53  # Unix ms: the policy tells these chats nothing by itself
+NEVER = 2**53  # Unix ms
 LAST_S = 30.0  # for what still waits when the last event has happened
 GATHERED = ("🔔", "🕰")  # what a message for many events begins with
 TOLD = {Progress.SENT, Progress.FOLDED}
@@ -58,7 +61,7 @@ class Planned:
     event_id: str
     device_id: str
     chat_id: int
-    at: int  # when it was put into the queue, Unix ms
+    at: int  # when it was stored, Unix ms
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,9 +101,9 @@ def store_at(folder: Path, *, postgresql: bool) -> Iterator[tuple[str, Store]]:
 
 def measure(folder: Path, url: str, store: Store, seconds: float, hang_s: float) -> bool:
     """Let it all happen, and print what came of it; whether nothing was lost or doubled by us."""
+    preferences = People(store.documents).preferences
     for chat_id in CHATS:
-        chat = Chat(chat_id=target(chat_id), title="", subscribed_at=NEVER)
-        store.chats.put(chat)
+        preferences.put(target(chat_id), Preferences(only=[f"{room(chat_id)}-*"], repeat_s=0))
     with bot_api(folder / "api", CHATS) as api, bot(folder / "bot", api, url, CHATS):
         begin = time.monotonic()
         orders = mixture(hang_s)
@@ -115,6 +118,11 @@ def measure(folder: Path, url: str, store: Store, seconds: float, hang_s: float)
 def target(chat_id: int) -> str:
     """The chat's name in the store."""
     return f"telegram:{chat_id}"
+
+
+def room(chat_id: int) -> str:
+    """What the names of the devices begin with that this chat hears of."""
+    return f"room{abs(chat_id)}"
 
 
 def mixture(hang_s: float) -> list[AnyTrouble]:
@@ -162,11 +170,9 @@ def plan_all(
 def plan(store: Store, number: int, chat_id: int) -> Planned:
     """One event happens, and one chat is to hear of it."""
     now = time.time_ns() // 1_000_000
-    device_id = f"pc-{number:04d}"
+    device_id = f"{room(chat_id)}-{number:04d}"
     event = an_event(State.STRESSED, device_id=device_id, kind="pc", at=now, value=97.0, limit=90.0)
     store.save(told(event, stored_at=now))
-    delivery = Delivery(event_id=event.event_id, target=target(chat_id), due_at=now)
-    store.deliveries.plan("benchmark", [delivery], now)
     return Planned(event_id=event.event_id, device_id=device_id, chat_id=chat_id, at=now)
 
 
@@ -194,9 +200,10 @@ def report(
     named: set[tuple[int | None, str]] = set()
     lost, late_s, gathered = [], dict[str, float](), set[str]()
     for each in planned:
-        (delivery,) = store.deliveries.of_event(each.event_id)
+        (delivery,) = store.deliveries.of_events([each.event_id])
+        ids = str(delivery.message_id).removeprefix(AMONG).removesuffix(PHOTO)
         places = [MOVED, MOVED_TO] if each.chat_id == MOVED else [each.chat_id]
-        keys = [key for place in places if (key := (place, str(delivery.message_id))) in made]
+        keys = [key for place in places if (key := (place, ids)) in made]
         if delivery.progress not in TOLD or not keys or not tells(made[keys[0]], each):
             lost.append(each)
             continue

@@ -46,6 +46,7 @@ FOLLOWING: frozenset[State] = CLOSING | {State.ACKNOWLEDGED}
 # What is told again until somebody has seen it.
 INSISTENT: frozenset[State] = frozenset({State.STRESSED, State.OFFLINE})
 SNOOZED = "snoozed"  # why a delivery waits
+AMONG = "in "  # before the id of a message that told of others too
 
 NOBODY_SPECIAL = Preferences()
 
@@ -190,6 +191,12 @@ class Held:
 
     until: int
     is_snoozed: bool
+
+
+def own_message(delivery: Delivery) -> str | None:
+    """The message that told this alone, and may be changed or answered."""
+    told = delivery.message_id
+    return None if told is None or told.startswith(AMONG) else told
 
 
 def is_repeated(delivery: Delivery) -> bool:
@@ -339,7 +346,7 @@ def sent(
         _sent(
             delivery,
             Progress.SENT if delivery is newest else Progress.FOLDED,
-            message_id if message.is_single else None,
+            message_id if message.is_single else f"{AMONG}{message_id}",
             now_ms,
             repeat_s if delivery.event_id in lasting else 0,
         )
@@ -350,7 +357,7 @@ def sent(
 def _sent(
     delivery: Delivery,
     progress: Progress,
-    message_id: str | None,
+    message_id: str,
     now_ms: int,
     repeat_s: int,
 ) -> Delivery:
@@ -361,7 +368,7 @@ def _sent(
         due_at=now_ms + 1000 * repeat_s if is_told_again else delivery.due_at,
         attempts=0 if is_told_again else delivery.attempts + 1,
         sent_at=now_ms,
-        message_id=message_id or delivery.message_id,
+        message_id=message_id,
         error=None,
     )
 

@@ -240,7 +240,7 @@ class Delivering:
         for delivery in sorted(told, key=lambda each: each.sent_at or 0):  # the newest counts
             key = (earlier[delivery.event_id], delivery.target)
             before = threads.get(key, Thread()).message_id
-            message_id = delivery.message_id if self._sender.can_edit else None
+            message_id = policy.own_message(delivery) if self._sender.can_edit else None
             threads[key] = Thread(message_id=message_id or before)
         return threads
 

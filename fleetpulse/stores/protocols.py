@@ -200,7 +200,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress = Progress.WAITING
     attempts: int = 0
     sent_at: int | None = None
-    message_id: str | None = None  # the channel's own, to edit or to answer
+    message_id: str | None = None  # the channel's own; "in " before it: with others' events
     error: str | None = None  # of the last attempt
 
 

@@ -236,7 +236,7 @@ def test_the_newest_of_a_summary_carries_it_and_the_others_are_folded() -> None:
         ("pi-1:heat:1:soon", Progress.FOLDED),
         ("pi-1:heat:1:stressed", Progress.FOLDED),
     ]
-    assert {(each.message_id, each.sent_at) for each in done} == {(None, NOON)}
+    assert {(each.message_id, each.sent_at) for each in done} == {("in 77", NOON)}
 
 
 def test_putting_off_counts_only_what_was_tried() -> None:

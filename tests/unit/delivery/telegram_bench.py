@@ -39,8 +39,11 @@ class ThroughTelegram(FakeSender):
         bot: ExtBot[Any] = ExtBot(LOCAL_TOKEN, base_url=f"{root}/bot", request=self._request)
         self._telegram = TelegramSender(bot, self._loop)
 
-    def send(self, chat_id: str, post: Post) -> str:
-        return self._telegram.send(chat_id, post)
+    def send(self, where: str, post: Post) -> str:
+        return self._telegram.send(where, post)
+
+    def edit(self, where: str, message_id: str, post: Post) -> bool:
+        return self._telegram.edit(where, message_id, post)
 
     def close(self) -> None:
         """End the event loop and its connections."""
@@ -96,8 +99,4 @@ class TelegramBench(Bench):
 
     def deliveries(self, events: Sequence[AlertEvent]) -> list[Delivery]:
         """Those of these events, for all chats."""
-        return [
-            delivery
-            for event in events
-            for delivery in self.store.deliveries.of_event(event.event_id)
-        ]
+        return list(self.store.deliveries.of_events([event.event_id for event in events]))
