@@ -41,7 +41,15 @@ def swagger(client: FlaskClient) -> Any:
 
 
 def test_swagger_lists_every_route(app: Flask, swagger: Any) -> None:
-    for_people = ("/static/", "/swaggerui/", "/docs", "/swagger.json", "/devices/", "/people", "/log")
+    for_people = (
+        "/static/",
+        "/swaggerui/",
+        "/docs",
+        "/swagger.json",
+        "/devices/",
+        "/people",
+        "/log",
+    )
     routes = {
         re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         for rule in app.url_map.iter_rules()
