@@ -216,7 +216,8 @@ def test_what_a_chat_hears_is_said_in_short(wanted: Preferences, words: str) -> 
 
 @pytest.mark.parametrize("path", [GROUPS, PEOPLE, CHATS])
 def test_what_names_nothing_is_refused(client: FlaskClient, path: str) -> None:
-    for body in ({}, {"name": 1}, {"target": None}, []):
+    wrong: list[Any] = [{}, {"name": 1}, {"target": None}, []]
+    for body in wrong:
         answer = client.delete(path, json=body)
 
         assert answer.status_code == 400
