@@ -10,6 +10,7 @@ from flask_restx import Model
 from api.fields import moment, words
 from fleetpulse.people import GROUP, Groups, People, Snooze, is_named
 from fleetpulse.stores.protocols import Device, Store
+from fleetpulse.wire import is_identifier
 
 SNOOZE = Model(
     "Snooze",
@@ -26,21 +27,25 @@ class Snoozed:
 
     def __init__(self, store: Store, now_ms: int) -> None:
         people = People(store.documents)
-        self.lasting = lasting(people, now_ms)
-        needs_groups = any(selector.startswith(GROUP) for selector in self.lasting)
+        self._lasting = lasting(people, now_ms)
+        # Most snoozes name one device: a thousand devices are not compared with each of these.
+        self._many = [selector for selector in self._lasting if not is_identifier(selector)]
+        needs_groups = any(selector.startswith(GROUP) for selector in self._many)
         self._groups: Groups = people.groups.all() if needs_groups else {}
 
     def of(self, device: Device) -> dict[str, Any] | None:
         """The snooze of this device that ends last, as the API shows it; None: there is none."""
         found = [
-            (snooze.until, selector)
-            for selector, snooze in self.lasting.items()
+            selector
+            for selector in self._many
             if is_named(selector, device.device_id, device.kind, self._groups)
         ]
+        if device.device_id in self._lasting:
+            found.append(device.device_id)
         if not found:
             return None
-        _, selector = max(found)
-        return snooze_view(selector, self.lasting[selector])
+        longest = max(found, key=lambda selector: self._lasting[selector].until)
+        return snooze_view(longest, self._lasting[longest])
 
 
 def lasting(people: People, now_ms: int) -> Mapping[str, Snooze]:
