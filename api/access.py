@@ -49,12 +49,15 @@ LISTED = Need(scope=Scope.READ, bound=Bound.FILTERED)
 READ = Need(scope=Scope.READ, bound=Bound.OWN)
 ACT = Need(scope=Scope.ACT, bound=Bound.OWN)
 FLEET = Need(scope=Scope.READ, bound=Bound.NOTHING)
+ACT_ON_ALL = Need(scope=Scope.ACT, bound=Bound.NOTHING)
+ADMIN = Need(scope=Scope.ADMIN, bound=Bound.NOTHING)
 
 _DEVICE = "/api/v1/devices/<string:device_id>"
 
 NEEDS: Mapping[str, Mapping[str, Need]] = {
     "/": {"GET": PAGE},
     "/devices/<device_id>": {"GET": PAGE},
+    "/people": {"GET": PAGE},
     "/docs": {"GET": PAGE},
     "/swagger.json": {"GET": SHARED},
     "/static/<path:filename>": {"GET": OPEN},
@@ -77,6 +80,14 @@ NEEDS: Mapping[str, Mapping[str, Need]] = {
     f"{_DEVICE}/predictions": {"GET": READ},
     f"{_DEVICE}/rules": {"GET": READ, "PUT": ACT},
     f"{_DEVICE}/verdicts": {"PUT": ACT},
+    f"{_DEVICE}/acknowledgements": {"PUT": ACT},
+    f"{_DEVICE}/snooze": {"PUT": ACT, "DELETE": ACT},
+    "/api/v1/snoozes": {"GET": FLEET, "PUT": ACT_ON_ALL, "DELETE": ACT_ON_ALL},
+    "/api/v1/groups": {"GET": FLEET, "PUT": ACT_ON_ALL, "DELETE": ACT_ON_ALL},
+    # Who people are and where they chat is no matter of a wall display's key.
+    "/api/v1/people": {"GET": ACT_ON_ALL, "PUT": ADMIN, "DELETE": ADMIN},
+    "/api/v1/people/<string:name>/code": {"POST": ADMIN},
+    "/api/v1/chats": {"GET": ACT_ON_ALL, "DELETE": ADMIN},
     "/api/v1/alerts": {"GET": LISTED},
     "/api/v1/events": {"GET": LISTED},
     "/api/v1/models": {"GET": SHARED},

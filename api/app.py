@@ -15,16 +15,21 @@ from api.dashboard import dashboard
 from api.door import Door
 from api.login import login
 from api.publish import Publisher
+from api.resources.acknowledgements import acknowledgements
 from api.resources.alerts import alerts
+from api.resources.chats import chats
 from api.resources.devices import devices
 from api.resources.events import events
 from api.resources.fleet import fleet
+from api.resources.groups import groups
 from api.resources.health import health
 from api.resources.ingest import ingest
 from api.resources.models import models
+from api.resources.people import people
 from api.resources.predictions import predictions
 from api.resources.readings import readings
 from api.resources.rules import rules
+from api.resources.snoozes import snoozes
 from api.resources.verdicts import verdicts
 from api.track_records import TrackRecords
 from fleetpulse.clock import Clock
@@ -40,6 +45,11 @@ NAMESPACES = (
     rules,
     alerts,
     verdicts,
+    acknowledgements,
+    snoozes,
+    groups,
+    people,
+    chats,
     events,
     ingest,
     models,

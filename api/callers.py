@@ -35,6 +35,11 @@ class Caller:
         """What requests are counted by."""
         return self.key.key_id if self.key else address()
 
+    @property
+    def said_as(self) -> str:
+        """Who says something, in words for others to read."""
+        return self.key.name if self.key else "this machine"
+
     def may(self, scope: Scope) -> bool:
         """Whether the caller has this scope."""
         return self.key is None or keys.may(self.key, scope)

@@ -1,13 +1,19 @@
-"""Which device a path means, and which devices the caller may see."""
+"""Which device and alert a request means, and which devices the caller may see."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import msgspec
+
 from api.callers import only_device
 from api.parts import store
-from fleetpulse.errors import UnknownDevice
+from fleetpulse.errors import UnknownAlert, UnknownDevice
 from fleetpulse.stores.pages import all_devices
-from fleetpulse.stores.protocols import Device
+from fleetpulse.stores.protocols import Alert, Device
 from fleetpulse.wire import is_identifier
+
+AlertId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{1,160}\Z")]
 
 
 def known_device(device_id: str) -> Device:
@@ -16,6 +22,14 @@ def known_device(device_id: str) -> Device:
     if device is None:
         raise UnknownDevice(device_id)
     return device
+
+
+def alert_of_device(device_id: str, alert_id: str) -> Alert:
+    """The alert of that name, if it is of that device. Raises UnknownAlert."""
+    alert = store().alerts.get(alert_id)
+    if alert is None or alert.device_id != device_id:
+        raise UnknownAlert(alert_id)
+    return alert
 
 
 def devices_shown() -> list[Device]:

@@ -49,6 +49,7 @@ DEVICE_IN_PATH = {
         "pattern": "^[A-Za-z0-9._-]{1,64}$",
     }
 }
+WRITTEN = {413: "The body is too large", 415: "The body is not application/json"}
 UNKNOWN_DEVICE = {404: "No reading of this device was ever stored"}
 
 

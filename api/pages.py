@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -46,6 +46,29 @@ def page(
             "next_cursor": cursor(listed, key(shown[-1])) if follows else None,
             **more,
         }
+    )
+
+
+def named_page(
+    found: Mapping[str, Item],
+    limit: int,
+    after: str | None,
+    *,
+    listed: str,
+    view: Callable[[str, Item], Any],
+) -> Response:
+    """A page of what is kept by name and is read whole, in the order of names.
+
+    after: the cursor that was given. Raises InvalidParameter.
+    """
+    last = place(after, listed, str)
+    names = sorted(name for name in found if last is None or name > last)
+    return page(
+        names[: limit + 1],
+        limit,
+        listed=listed,
+        key=lambda name: name,
+        view=lambda name: view(name, found[name]),
     )
 
 

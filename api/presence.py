@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from api.snoozed import Snoozed
 from fleetpulse.alerts import STATUS_ORDER, Status
 from fleetpulse.presence import is_ahead, status_now
 from fleetpulse.stores.protocols import Alert, Device, Store, StoredReading
@@ -20,6 +21,7 @@ def device_view(
     latest: StoredReading | None,
     open_alerts: Sequence[Alert],
     *,
+    snooze: Mapping[str, Any] | None,
     now_ms: int,
     stale_after_ms: int,
 ) -> dict[str, Any]:
@@ -39,6 +41,7 @@ def device_view(
         "last_seen_at": latest.measured_at if latest else None,
         "age_s": None if age_ms is None else age_ms / 1000,
         "open_alerts": [open_alert_view(alert) for alert in open_alerts],
+        "snooze": snooze,
         "clock_ahead_ms": clock.ahead_ms if clock else None,
         "clock_note": clock.note if clock else None,
         "latest": None if latest is None else msgspec.to_builtins(latest),
@@ -131,11 +134,13 @@ def views_of(
 ) -> list[dict[str, Any]]:
     """Several devices as the API shows them, in their order; alerts: the open ones of each."""
     latest = store.readings.latest_of([device.device_id for device in devices])
+    snoozed = Snoozed(store, now_ms)
     return [
         device_view(
             device,
             latest.get(device.device_id),
             alerts.get(device.device_id, ()),
+            snooze=snoozed.of(device),
             now_ms=now_ms,
             stale_after_ms=stale_after_ms,
         )

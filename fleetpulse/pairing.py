@@ -68,6 +68,22 @@ def forget(store: Store, target: str) -> bool:
     return known is not None or chat is not None
 
 
+def remove_person(store: Store, name: str) -> Person | None:
+    """Forget a person, with the chats and the codes; None: there is none. Raises StoreError.
+
+    What were left would be another's who is given the same name later.
+    """
+    people = People(store.documents)
+    found = people.people.take(name)  # first: nobody can be paired with it from here on
+    for hashed, code in people.codes.all().items():
+        if code.person == name:
+            people.codes.take(hashed)
+    for target, preferences in people.preferences.all().items():
+        if preferences.person == name:
+            forget(store, target)
+    return found
+
+
 def drop_old_codes(store: Store, now_ms: int) -> None:
     """Forget the codes whose time is over. Raises StoreError."""
     codes = People(store.documents).codes

@@ -6,7 +6,8 @@ kind (`kind:raspberry`), or a rule (`rule:heat`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -22,6 +23,8 @@ from fleetpulse.stores.documents import DocumentStore, Kept
 GROUP, KIND, RULE = "@", "kind:", "rule:"
 DAY = timedelta(days=1)
 SEVERITY_ORDER: tuple[Severity, ...] = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
+_GROUP_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
+_PATTERN = re.compile(r"[A-Za-z0-9._*?\[\]!-]{1,64}", re.ASCII)
 DEFAULT_REPEAT_S = 4 * 3600  # as often as Alertmanager does by default
 
 
@@ -192,6 +195,43 @@ def checked_quiet(quiet: QuietHours) -> QuietHours:
             f"I know no time zone called {quiet.zone[:64]!r}; they are called like Europe/Berlin."
         ) from None
     return quiet
+
+
+def checked_group(name: str, devices: Sequence[str]) -> Group:
+    """A group with a name that can be written in a chat. Raises InvalidWish."""
+    if not _GROUP_NAME.fullmatch(name):
+        raise InvalidWish(
+            "A group's name has 1 to 32 of a-z, 0-9 and -, and does not begin with a -."
+        )
+    if not devices:
+        raise InvalidWish("A group needs a device: a name, or a pattern such as lab-*.")
+    for each in devices:
+        _check_pattern(each)
+    return Group(name=name, devices=list(devices))
+
+
+def checked_selectors(selectors: Sequence[str], groups: Groups) -> list[str]:
+    """The same, if each can name devices. Raises InvalidWish."""
+    for selector in selectors:
+        if selector.startswith(GROUP):
+            _check_known(selector, groups)
+        else:
+            _check_pattern(selector.removeprefix(KIND))
+    return list(selectors)
+
+
+def _check_known(selector: str, groups: Groups) -> None:
+    if selector.removeprefix(GROUP) not in groups:
+        known = ", ".join(f"{GROUP}{name}" for name in groups) or "none yet"
+        raise InvalidWish(f"I know no group called {selector[:64]}; there are {known}.")
+
+
+def _check_pattern(pattern: str) -> None:
+    if not _PATTERN.fullmatch(pattern):
+        raise InvalidWish(
+            f"{pattern[:64]!r} names no devices: write a name of 1 to 64 of A-Z a-z 0-9 . _ -,"
+            " or a pattern such as lab-*."
+        )
 
 
 def snoozed_until(

@@ -10,12 +10,13 @@ from flask import Blueprint, Response, abort, render_template, send_from_directo
 from api.callers import caller
 from api.parts import parts
 from fleetpulse.errors import StartError
+from fleetpulse.stores.protocols import Scope
 
 CHART_FILES = frozenset({"uPlot.iife.js", "uPlot.min.css"})
 
 
 def dashboard() -> Blueprint:
-    """The page at `/` and at `/devices/<id>`, its files, and the chart library's."""
+    """The page at `/`, `/devices/<id>` and `/people`, its files, and the chart library's."""
     pages = Blueprint(
         "dashboard",
         __name__,
@@ -27,9 +28,16 @@ def dashboard() -> Blueprint:
 
     @pages.get("/", endpoint="index")
     @pages.get("/devices/<device_id>", endpoint="device")
+    @pages.get("/people", endpoint="people")
     def page(device_id: str | None = None) -> str:
-        logged_in = caller().key is not None
-        return render_template("index.html", chat_url=parts().chat_url, logged_in=logged_in)
+        asking = caller()
+        return render_template(
+            "index.html",
+            chat_url=parts().chat_url,
+            logged_in=asking.key is not None,
+            scopes=" ".join(scope for scope in Scope if asking.may(scope)),
+            only_device=asking.device_id is not None,
+        )
 
     @pages.get("/static/charts/<name>")
     def chart_file(name: str) -> Response:

@@ -14,6 +14,7 @@ from api.fields import MaybeNested, count, moment, number, texts, words
 from api.parts import now_ms, parts, store
 from api.presence import DAY_MS, views_of
 from api.resources.readings import READING
+from api.snoozed import SNOOZE
 from api.track_records import track_record_field, track_record_view
 from fleetpulse.alerts import RULE_NAMES, Severity, State, Status
 from fleetpulse.stores.pages import all_alerts
@@ -55,6 +56,11 @@ PRESENCE = Model(
         "open_alerts": fields.List(
             fields.Nested(OPEN_ALERT), required=True, description="Its alerts that are not over"
         ),
+        "snooze": MaybeNested(
+            SNOOZE,
+            required=True,
+            description="The snooze of it, of its group or of everything that ends last",
+        ),
         "clock_ahead_ms": number(
             "How far its clock is ahead, in milliseconds; null: it is not", 412000
         ),
@@ -77,6 +83,7 @@ DEVICE_SEEN = Model("DeviceSeen", {**DEVICE, "track_record": track_record_field(
 devices = with_models(
     Namespace("devices", "The machines that are watched", path="/api/v1/devices"),
     OPEN_ALERT,
+    SNOOZE,
     PRESENCE,
     DEVICE,
     DEVICE_PAGE,

@@ -33,6 +33,7 @@ EVENT = Model(
         "causes": texts("Why, in words", ["temperature rises 9 °C a minute"]),
         "model_version": words("The model that foresaw it", "2026-11-22-5f2c", nullable=True),
         "severity": words("How much it matters", "warning", enum=[str(each) for each in Severity]),
+        "said_by": words("Who has acknowledged it, in words", "Ada", nullable=True),
     },
 )
 EVENT_PAGE = page_model(EVENT)

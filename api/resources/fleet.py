@@ -16,6 +16,7 @@ from api.parts import now_ms, parts, store
 from api.presence import by_device, views_of, worst_first
 from api.resources.devices import OPEN_ALERT, PRESENCE
 from api.resources.readings import READING
+from api.snoozed import SNOOZE
 from fleetpulse.alerts import Status
 from fleetpulse.stores.pages import all_alerts
 from fleetpulse.telemetry import CHANNELS
@@ -53,6 +54,7 @@ fleet = with_models(
     CHANNEL,
     READING,
     OPEN_ALERT,
+    SNOOZE,
     PRESENCE,
     FLEET,
 )

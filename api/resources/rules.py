@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from flask import Response, request
+from flask import Response
 from flask_restx import Model, Namespace, Resource, fields
 from msgspec import UNSET, UnsetType
-from werkzeug.exceptions import BadRequest
 
 from api import pages, query
+from api.bodies import body_as
 from api.devices_known import known_device
 from api.documented import DEVICE_IN_PATH, UNKNOWN_DEVICE, documented, page_model, with_models
 from api.fields import (
@@ -140,21 +140,13 @@ class Rules(Resource):
         """
         device = known_device(device_id)
         query.asked()
-        wanted = wanted_in(request.get_data())
+        wanted = body_as(Wanted, "a change of a rule")
         before = {change.rule: change for change in store().rules.of(device_id)}
         change = changed(
             before.get(wanted.rule, RuleChange(device_id=device_id, rule=wanted.rule)), wanted
         )
         store().rules.put(checked_change(change, device.kind))
         return rules_in_force(device)
-
-
-def wanted_in(body: bytes) -> Wanted:
-    """The change in a request's body. Raises BadRequest that names the wrong field."""
-    try:
-        return msgspec.json.decode(body, type=Wanted)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
-        raise BadRequest(f"The body is not a change of a rule: {problem}.") from problem
 
 
 def changed(before: RuleChange, wanted: Wanted) -> RuleChange:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
-from flask import Response, request
+from flask import Response
 from flask_restx import Model, Namespace, Resource
-from werkzeug.exceptions import BadRequest, NotFound
 
 from api import pages, query
+from api.bodies import body_as
 from api.callers import caller
-from api.devices_known import known_device
+from api.devices_known import AlertId, alert_of_device, known_device
 from api.documented import DEVICE_IN_PATH, documented, with_models
 from api.fields import moment, words
 from api.parts import now_ms, store
 from fleetpulse.stores.protocols import Opinion, Verdict
 
-ALERT_ID_PATTERN = r"^[A-Za-z0-9._:-]{1,160}\Z"
 OPINIONS = [str(each) for each in Opinion]
 SAID = Model(
     "SaidVerdict",
@@ -36,7 +33,7 @@ verdicts = with_models(
 class Said(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of a PUT."""
 
-    alert_id: Annotated[str, msgspec.Meta(pattern=ALERT_ID_PATTERN)]
+    alert_id: AlertId
     opinion: Opinion
 
 
@@ -65,12 +62,8 @@ class Verdicts(Resource):
         """
         known_device(device_id)
         query.asked()
-        said = said_in(request.get_data())
-        alert = store().alerts.get(said.alert_id)
-        if alert is None or alert.device_id != device_id:
-            raise NotFound(
-                f"{device_id} has no alert {said.alert_id!r}; /api/v1/alerts lists them."
-            )
+        said = body_as(Said, "a verdict")
+        alert = alert_of_device(device_id, said.alert_id)
         key = caller().key
         verdict = Verdict(
             alert_id=alert.alert_id,
@@ -82,11 +75,3 @@ class Verdicts(Resource):
         return pages.answer(
             {"alert_id": verdict.alert_id, "opinion": verdict.opinion, "said_at": verdict.said_at}
         )
-
-
-def said_in(body: bytes) -> Said:
-    """The verdict in a request's body. Raises BadRequest that names the wrong field."""
-    try:
-        return msgspec.json.decode(body, type=Said)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
-        raise BadRequest(f"The body is no verdict: {problem}.") from problem

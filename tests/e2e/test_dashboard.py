@@ -60,7 +60,8 @@ def test_a_stress_without_a_warning_has_no_verdict(
     page.goto(site.url)
 
     expect(page.locator(".alerts .outcome")).to_have_text("not foreseen")
-    expect(page.locator(".alerts .verdict")).to_be_hidden()
+    expect(page.locator(".alerts").get_by_role("button", name="Ack")).to_be_visible()
+    expect(page.locator(".alerts").get_by_role("button", name="Right")).to_be_hidden()
 
 
 def test_every_device_is_shown_with_its_values(page: Page, site: Site, store: MemoryStore) -> None:
@@ -323,6 +324,11 @@ def test_an_alert_about_fleetpulse_itself_is_told_and_leads_nowhere(
     expect(alert).to_contain_text("consumer silent")
     expect(alert).to_contain_text("No consumer was heard for 60 s.")
     assert alert.get_by_role("link").count() == 0
+    expect(alert.get_by_role("button", name="Snooze")).to_be_hidden()
+
+    alert.get_by_role("button", name="Ack").click()
+
+    expect(alert).to_contain_text("acknowledged by this machine")
 
     notices.report(Matter.CONSUMER_SILENT, None)
 

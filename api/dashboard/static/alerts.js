@@ -1,15 +1,43 @@
 // The alerts: one row per episode, with its steps and its causes in words.
 
+import { alertDeeds } from "./deeds.js";
 import { element, keyed, setClass, setText } from "./dom.js";
 import { ago, moment, percent, span } from "./format.js";
-import { judge } from "./rest.js";
 import { statePill } from "./status.js";
 
 const OUTCOMES = { true: "foreseen", false: "did not come", missed: "not foreseen" };
-const OPINIONS = [["right", "Right"], ["false_alarm", "False alarm"]];
+const SHORTEST_MS = 900; // between two looks
 
-/** A list of alerts; `withDevice` says whether rows name their device. */
-export function alertList({ withDevice, empty }) {
+/** Alerts that are asked for and shown: with each round of the page, and each second while one is open. */
+export function alertWatch(ask, show) {
+  let askedAt = 0;
+  let round = 0; // what was asked before somebody did something is not shown
+  let isOpen = false;
+
+  async function refresh() {
+    if (Date.now() - askedAt < SHORTEST_MS) return;
+    askedAt = Date.now();
+    const mine = (round += 1);
+    const found = await ask();
+    if (mine !== round) return;
+    isOpen = found.some(({ closed_at: closedAt }) => closedAt === null);
+    show(found);
+  }
+
+  return {
+    refresh,
+    look: async () => (isOpen ? refresh() : undefined),
+    /** Somebody has just done something: what is on its way is out of date. */
+    renew() {
+      round += 1;
+      askedAt = 0;
+    },
+  };
+}
+
+/** A list of alerts; `withDevice` says whether rows name their device, `changed` is called when
+ * somebody has done something. */
+export function alertList({ withDevice, empty, changed }) {
   const list = element("ol", { className: "alerts" });
   const none = element("p", { className: "empty" }, empty);
   const rows = new Map();
@@ -17,7 +45,11 @@ export function alertList({ withDevice, empty }) {
     node: element("div", {}, list, none),
     update(alerts) {
       none.hidden = alerts.length > 0;
-      keyed(list, rows, alerts, (alert) => alert.alert_id, (alert) => alertRow(alert, withDevice));
+      keyed(list, rows, alerts, (alert) => alert.alert_id, (alert) => alertRow(alert, withDevice, changed));
+    },
+    /** snoozeOf: from a device's name to its snooze, or to null or undefined. */
+    silence(snoozeOf) {
+      for (const row of rows.values()) row.silence(snoozeOf);
     },
     tick(nowMs) {
       for (const row of rows.values()) row.tick(nowMs);
@@ -30,7 +62,7 @@ const isOurs = (alert) => alert.kind === "fleetpulse";
 /** Whether it is a notice, in whole sentences: about fleetpulse, or about a device over weeks. */
 const isNotice = (alert) => isOurs(alert) || alert.rule === "cooling";
 
-function alertRow(shownFirst, withDevice) {
+function alertRow(shownFirst, withDevice, changed) {
   const pill = statePill();
   const device = isOurs(shownFirst) ? element("strong", {}, "fleetpulse itself") : deviceLink(shownFirst);
   const rule = element("span", { className: "rule" });
@@ -38,14 +70,16 @@ function alertRow(shownFirst, withDevice) {
   const steps = element("p", { className: "steps" });
   const causes = element("p", { className: "causes" });
   const outcome = element("span", { className: "outcome" });
-  const verdict = verdictButtons();
+  const seen = element("p", { className: "seen" });
+  const deeds = alertDeeds(shownFirst, { isSnoozed: !isNotice(shownFirst), changed });
   const node = element(
     "li",
     {},
     element("div", { className: "line" }, pill.node, ...(withDevice ? [device] : []), rule, outcome, age),
     steps,
     causes,
-    verdict.node,
+    seen,
+    deeds.node,
   );
   let shown = null;
   return {
@@ -60,47 +94,23 @@ function alertRow(shownFirst, withDevice) {
       causes.hidden = !alert.causes.length;
       setText(outcome, OUTCOMES[alert.outcome] ?? "");
       setClass(outcome, `outcome is-${alert.outcome}`);
-      verdict.update(alert);
+      setText(seen, seenBy(alert));
+      seen.hidden = !seen.textContent;
+      deeds.update(alert);
+    },
+    silence(snoozeOf) {
+      deeds.silence(snoozeOf(shown.device_id) ?? null);
     },
     tick(nowMs) {
       if (shown) setText(age, ago(shown.changed_at, nowMs));
+      deeds.tick(nowMs);
     },
   };
 }
 
-/** What the owner thinks of a warning: two buttons, one of them pressed once it was said. */
-function verdictButtons() {
-  const says = element("span", { className: "says", role: "status" });
-  let shown = null;
-  const buttons = OPINIONS.map(([opinion, label]) => {
-    const button = element("button", { type: "button", "aria-pressed": "false" }, label);
-    button.addEventListener("click", () => say(opinion));
-    return { opinion, button };
-  });
-  const node = element("p", { className: "verdict" }, ...buttons.map(({ button }) => button), says);
-
-  async function say(opinion) {
-    try {
-      await judge(shown, opinion);
-      press(opinion);
-      setText(says, "");
-    } catch (problem) {
-      setText(says, problem.status ? problem.message : "Not kept: the API does not answer.");
-    }
-  }
-
-  function press(said) {
-    for (const { opinion, button } of buttons) button.setAttribute("aria-pressed", String(opinion === said));
-  }
-
-  return {
-    node,
-    update(alert) {
-      shown = alert;
-      node.hidden = alert.model_version === null || alert.stressed_at === alert.opened_at;
-      press(alert.opinion);
-    },
-  };
+/** "acknowledged by Ada 12:03:10" */
+function seenBy({ acknowledged_at: at, acknowledged_by: by }) {
+  return at === null ? "" : `acknowledged by ${by ?? "somebody"} ${moment(at)}`;
 }
 
 function deviceLink({ device_id: id }) {

@@ -1,11 +1,14 @@
 // The dashboard: which page is shown, and when it asks the API again.
 
+import { CHANGED } from "./deeds.js";
 import { devicePage } from "./device.js";
 import { element } from "./dom.js";
 import { fleetPage } from "./fleet.js";
+import { peoplePage } from "./people.js";
 import { Refused } from "./rest.js";
 
 const RETRY_MS = 2000;
+const LOOK_MS = 1000;
 const connection = document.getElementById("connection");
 const view = document.getElementById("view");
 
@@ -15,6 +18,7 @@ let timer = null;
 let round = 0; // a newer round makes the answers of an older one void
 
 function pageAt(path) {
+  if (path === "/people") return peoplePage();
   const device = /^\/devices\/([^/]+)$/.exec(path);
   return device ? devicePage(decodeURIComponent(device[1])) : fleetPage();
 }
@@ -46,6 +50,18 @@ async function refresh() {
   if (!document.hidden) timer = setTimeout(refresh, pause);
 }
 
+/** Between the rounds, what others have done about an alert that is open: it is to be seen at once. */
+async function look() {
+  const mine = page;
+  try {
+    if (!document.hidden) await mine.look?.();
+    if (mine === page) mine.tick(Date.now() + offsetMs);
+  } catch {
+    // The next round says what is wrong.
+  }
+  setTimeout(look, LOOK_MS);
+}
+
 function show(node) {
   if (view.firstChild !== node) view.replaceChildren(node);
 }
@@ -53,7 +69,7 @@ function show(node) {
 function fail(problem) {
   if (problem instanceof Refused && problem.status === 401) {
     globalThis.location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
-  } else if (problem instanceof Refused && problem.status === 404) {
+  } else if (problem instanceof Refused && [403, 404].includes(problem.status)) {
     show(element("p", { className: "notice" }, problem.message));
     say("live", "live");
   } else if (problem instanceof Refused) {
@@ -74,9 +90,7 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) clearTimeout(timer);
   else refresh();
 });
-setInterval(() => {
-  if (!document.hidden) page.tick(Date.now() + offsetMs);
-}, 1000);
+document.addEventListener(CHANGED, refresh);
 document.addEventListener("click", (click) => {
   const link = click.target.closest("a[data-page]");
   if (!link || click.ctrlKey || click.metaKey || click.shiftKey || click.button) return;
@@ -87,3 +101,4 @@ document.addEventListener("click", (click) => {
 });
 addEventListener("popstate", () => open(location.pathname));
 open(location.pathname);
+look();

@@ -1,7 +1,8 @@
 // The page of one device: what it measures, its chart, its rules, its alerts.
 
-import { alertList } from "./alerts.js";
+import { alertList, alertWatch } from "./alerts.js";
 import { Chart, limitOf } from "./chart.js";
+import { snoozeDeed, somethingChanged } from "./deeds.js";
 import { element, setText } from "./dom.js";
 import { mainChannel, panel } from "./fleet.js";
 import { ago, amount, moment, percent, span, unitAfter } from "./format.js";
@@ -28,14 +29,19 @@ export function devicePage(deviceId) {
     draw();
   });
   const record = recordTable({ empty: "Nothing was foreseen or missed in the last 30 days." });
-  const alerts = alertList({ withDevice: false, empty: "No alert was ever opened for this device." });
+  const snooze = snoozeDeed(deviceId, changed);
+  const alerts = alertList({ withDevice: false, empty: "No alert was ever opened for this device.", changed });
+  const watch = alertWatch(() => rest.alerts({ deviceId }), (found) => {
+    alerts.update(found);
+    silence();
+  });
   const node = element(
     "div",
     { className: "page" },
     element("section", { className: "device-top" },
       element("p", { className: "back" }, backLink()),
       element("div", { className: "name" }, element("h1", {}, deviceId), pill.node),
-      outlook, about, notes),
+      outlook, about, snooze.node, notes),
     panel("Newest reading", element("div", { className: "tools" }), tiles, legend),
     panel("History", element("div", { className: "tools" }, channelChoice, periods), chart.node),
     panel("Alerts", element("div", { className: "tools" }), alerts.node),
@@ -62,6 +68,15 @@ export function devicePage(deviceId) {
     draw();
     refreshChart();
   });
+
+  function changed() {
+    watch.renew();
+    somethingChanged();
+  }
+
+  function silence() {
+    if (device) alerts.silence(() => device.snooze);
+  }
 
   function setChannels(known) {
     if (channels) return;
@@ -103,11 +118,11 @@ export function devicePage(deviceId) {
     async refresh() {
       const wantsRules = polls % RULES_EVERY === 0;
       polls += 1;
-      const [found, known, happened, inForce] = await Promise.all([
+      const [found, known, inForce] = await Promise.all([
         rest.device(deviceId),
         channels ?? rest.channels(),
-        rest.alerts({ deviceId }),
         wantsRules ? rest.rules(deviceId) : limits,
+        watch.refresh(),
       ]);
       const serverMs = found.last_seen_at === null ? Date.now() : found.last_seen_at + found.age_s * 1000;
       device = { ...found, answeredAt: serverMs, receivedAt: Date.now() };
@@ -116,13 +131,16 @@ export function devicePage(deviceId) {
       describe();
       draw();
       if (wantsRules) rules.update(limits);
-      alerts.update(happened);
+      silence();
+      snooze.update(device.snooze);
       record.update([{ name: "", track_record: found.track_record }]);
       await refreshChart();
       return serverMs;
     },
+    look: watch.look,
     tick(nowMs) {
       alerts.tick(nowMs);
+      snooze.tick(nowMs);
       if (device) setText(about, aboutOf(device, nowMs));
     },
     close() {

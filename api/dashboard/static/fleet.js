@@ -1,7 +1,8 @@
 // The page of the whole fleet: counts, every device, charts of the worst, the alerts.
 
-import { alertList } from "./alerts.js";
+import { alertList, alertWatch } from "./alerts.js";
 import { Chart, limitOf } from "./chart.js";
+import { somethingChanged, snoozeWords } from "./deeds.js";
 import { element, keyed, setClass, setText } from "./dom.js";
 import { ago, amount, span, unitAfter } from "./format.js";
 import { recordTable } from "./record.js";
@@ -35,7 +36,11 @@ export function fleetPage() {
   const more = element("button", { type: "button", className: "more" }, "Show all");
   const table = deviceTable();
   const charts = chartPanels();
-  const alerts = alertList({ withDevice: true, empty: "Nothing has happened yet." });
+  const alerts = alertList({ withDevice: true, empty: "Nothing has happened yet.", changed });
+  const watch = alertWatch(rest.alerts, (found) => {
+    alerts.update(found);
+    silence();
+  });
   const record = recordTable({ empty: "Nothing was foreseen or missed in the last 30 days." });
   const welcome = element(
     "p",
@@ -63,6 +68,16 @@ export function fleetPage() {
     draw();
   });
 
+  function changed() {
+    watch.renew();
+    somethingChanged();
+  }
+
+  function silence() {
+    const snoozes = new Map((newest?.devices ?? []).map((device) => [device.device_id, device.snooze]));
+    alerts.silence((id) => snoozes.get(id));
+  }
+
   function choose(status) {
     shownStatus = shownStatus === status ? null : status;
     for (const [each, tile] of counts) tile.press(each === shownStatus);
@@ -88,13 +103,13 @@ export function fleetPage() {
       return newest && newest.total > LARGE_FLEET ? 5000 : 2000;
     },
     async refresh() {
-      const [fleet, happened] = await Promise.all([rest.fleet(), rest.alerts()]);
+      const [fleet] = await Promise.all([rest.fleet(), watch.refresh()]);
       newest = fleet;
       for (const [status, tile] of counts) tile.update(fleet.counts[status]);
       welcome.hidden = fleet.total > 0;
       table.node.hidden = fleet.total === 0;
       draw();
-      alerts.update(happened);
+      silence();
       await charts.update(fleet);
       if (Date.now() - modelsAt > MODELS_EVERY_MS) {
         modelsAt = Date.now();
@@ -102,6 +117,7 @@ export function fleetPage() {
       }
       return fleet.generated_at;
     },
+    look: watch.look,
     tick(nowMs) {
       table.tick(nowMs);
       alerts.tick(nowMs);
@@ -192,6 +208,7 @@ function deviceRow(channels) {
   const name = element("a", { className: "device" });
   name.dataset.page = "";
   const kind = element("span", { className: "kind" });
+  const snoozed = element("span", { className: "snoozed" });
   const why = element("p", { className: "why" });
   const pill = statusPill();
   const bar = probabilityBar();
@@ -200,17 +217,19 @@ function deviceRow(channels) {
   const node = element(
     "tr",
     {},
-    element("th", { scope: "row" }, name, kind, why),
+    element("th", { scope: "row" }, name, kind, snoozed, why),
     element("td", { className: "status" }, pill.node),
     element("td", { className: "chance" }, bar.node),
     age,
     ...cells.map((cell) => cell.node),
   );
   let lastSeen = null;
+  let snooze = null;
   return {
     node,
     update(device) {
       lastSeen = device.last_seen_at;
+      snooze = device.snooze;
       setText(name, device.device_id);
       const href = `/devices/${encodeURIComponent(device.device_id)}`;
       if (name.getAttribute("href") !== href) name.href = href;
@@ -224,6 +243,8 @@ function deviceRow(channels) {
     },
     tick(nowMs) {
       setText(age, ago(lastSeen, nowMs));
+      setText(snoozed, snoozeWords(snooze, nowMs));
+      snoozed.hidden = !snoozed.textContent;
     },
   };
 }

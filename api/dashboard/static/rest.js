@@ -11,8 +11,14 @@ export class Refused extends Error {
   }
 }
 
+let behindMs = 0; // our clock, behind the server's
+
+/** The server's clock, Unix ms, to the second. */
+export const serverNow = () => Date.now() + behindMs;
+
 async function ask(path, options = {}) {
   const answer = await fetch(ROOT + path, { ...options, signal: AbortSignal.timeout(10_000) });
+  behindMs = Date.parse(answer.headers.get("Date")) - Date.now() || 0;
   const content = await answer.json();
   if (!answer.ok) throw new Refused(content);
   return content;
@@ -32,13 +38,35 @@ export async function alerts({ deviceId = null, limit = 20 } = {}) {
 
 export const models = async () => (await ask("/models")).items;
 
-const put = (path, body) =>
-  ask(path, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+const send = (method, path, body = {}) =>
+  ask(path, { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+const put = (path, body) => send("PUT", path, body);
 
 export const changeRule = async (id, change) => (await put(`${deviceAt(id)}/rules`, change)).items;
 
 /** Say what an alert was: right or false_alarm. */
 export const judge = ({ device_id: id, alert_id }, opinion) => put(`${deviceAt(id)}/verdicts`, { alert_id, opinion });
+
+/** Say that an alert was seen; gives the alert as it is now. */
+export const acknowledge = ({ device_id: id, alert_id }) => put(`${deviceAt(id)}/acknowledgements`, { alert_id });
+
+export const snooze = (id, seconds) => put(`${deviceAt(id)}/snooze`, { seconds });
+
+/** End what silences a device: its own snooze, or the one of its group or of everything. */
+export const endSnooze = (id, { selector }) =>
+  selector === id ? send("DELETE", `${deviceAt(id)}/snooze`) : send("DELETE", "/snoozes", { selector });
+
+const listed = (path) => async () => (await ask(`${path}?limit=${LARGEST_PAGE}`)).items;
+export const people = listed("/people");
+export const chats = listed("/chats");
+export const groups = listed("/groups");
+
+export const keepPerson = (person) => put("/people", person);
+export const removePerson = (name) => send("DELETE", "/people", { name });
+export const codeFor = (name) => send("POST", `/people/${encodeURIComponent(name)}/code`);
+export const removeChat = (target) => send("DELETE", "/chats", { target });
+export const keepGroup = (group) => put("/groups", group);
+export const removeGroup = (name) => send("DELETE", "/groups", { name });
 
 /** The newest readings, or their rollups, since a moment, oldest first; at most `pages` times 1,000.
  *

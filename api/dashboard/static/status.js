@@ -14,6 +14,7 @@ const STATES = {
   offline: ["offline", "unknown"],
   online: ["online", "ok"],
   unknown: ["unknown", "unknown"],
+  acknowledged: ["seen", "unknown"],
 };
 
 // The same for alerts about fleetpulse itself.

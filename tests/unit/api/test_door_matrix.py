@@ -16,8 +16,9 @@ from api.callers import COOKIE
 from api.door import Door
 from fleetpulse.clock import ManualClock
 from fleetpulse.keys import Purpose, make_key
+from fleetpulse.people import Group, People, Person, Preferences, Snooze
 from fleetpulse.stores.memory import MemoryStore
-from fleetpulse.stores.protocols import Heartbeat, Scope
+from fleetpulse.stores.protocols import Chat, Heartbeat, Scope
 from tests.unit.api.builders import (
     CARD,
     NOON,
@@ -44,6 +45,8 @@ OPEN_FOR = {
     "of b":    [401, 401, 401, 401, 401, 401, 200, 200, 200, 403, 403, 403, 403, 403],
     "act a":   [401, 401, 401, 401, 401, 401, 403, 200, 200, 403, 200, 403, 403, 403],
     "act b":   [401, 401, 401, 401, 401, 401, 403, 200, 200, 403, 403, 403, 403, 403],
+    "act all": [401, 401, 401, 401, 401, 401, 403, 200, 200, 403, 403, 403, 403, 403],
+    "admin":   [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 403, 403],
     "send a":  [401, 401, 401, 401, 401, 401, 403, 403, 202, 403, 403, 202, 403, 403],
     "send b":  [401, 401, 401, 401, 401, 401, 403, 403, 202, 403, 403, 403, 202, 403],
     "open":    EVERYBODY,
@@ -51,6 +54,9 @@ OPEN_FOR = {
 }  # fmt: skip
 
 CHANGE = {"rule": "heat", "limit": 75}
+HOUR = {"seconds": 3600}
+LAB = {"name": "lab", "devices": ["a"]}
+ADA = {"name": "Ada", "role": "owner", "owns": ["a"]}
 
 
 def verdict_on(device_id: str) -> dict[str, str]:
@@ -62,6 +68,7 @@ def verdict_on(device_id: str) -> dict[str, str]:
 ROUTES: dict[tuple[str, str], list[tuple[str, object, str]]] = {
     ("/", "GET"): [("/", None, "page")],
     ("/devices/<device_id>", "GET"): [("/devices/a", None, "page"), ("/devices/b", None, "page")],
+    ("/people", "GET"): [("/people", None, "page")],
     ("/docs", "GET"): [("/docs", None, "page")],
     ("/swagger.json", "GET"): [("/swagger.json", None, "shared")],
     ("/static/<path:filename>", "GET"): [("/static/style.css", None, "open")],
@@ -101,6 +108,37 @@ ROUTES: dict[tuple[str, str], list[tuple[str, object, str]]] = {
         ("/api/v1/devices/a/verdicts", verdict_on("a"), "act a"),
         ("/api/v1/devices/b/verdicts", verdict_on("b"), "act b"),
     ],
+    ("/api/v1/devices/<string:device_id>/acknowledgements", "PUT"): [
+        ("/api/v1/devices/a/acknowledgements", {"alert_id": "a:heat:1"}, "act a"),
+        ("/api/v1/devices/b/acknowledgements", {"alert_id": "b:heat:1"}, "act b"),
+    ],
+    ("/api/v1/devices/<string:device_id>/snooze", "PUT"): [
+        ("/api/v1/devices/a/snooze", HOUR, "act a"),
+        ("/api/v1/devices/b/snooze", HOUR, "act b"),
+    ],
+    ("/api/v1/devices/<string:device_id>/snooze", "DELETE"): [
+        ("/api/v1/devices/a/snooze", {}, "act a"),
+        ("/api/v1/devices/b/snooze", {}, "act b"),
+    ],
+    ("/api/v1/snoozes", "GET"): [("/api/v1/snoozes", None, "fleet")],
+    ("/api/v1/snoozes", "PUT"): [
+        ("/api/v1/snoozes", {"selector": "*"} | HOUR, "act all"),
+        ("/api/v1/snoozes", {"selector": "@lab"} | HOUR, "act all"),
+        ("/api/v1/snoozes", {"selector": "a"} | HOUR, "act all"),
+    ],
+    ("/api/v1/snoozes", "DELETE"): [
+        ("/api/v1/snoozes", {"selector": "*"}, "act all"),
+        ("/api/v1/snoozes", {"selector": "a"}, "act all"),
+    ],
+    ("/api/v1/groups", "GET"): [("/api/v1/groups", None, "fleet")],
+    ("/api/v1/groups", "PUT"): [("/api/v1/groups", LAB, "act all")],
+    ("/api/v1/groups", "DELETE"): [("/api/v1/groups", {"name": "lab"}, "act all")],
+    ("/api/v1/people", "GET"): [("/api/v1/people", None, "act all")],
+    ("/api/v1/people", "PUT"): [("/api/v1/people", ADA, "admin")],
+    ("/api/v1/people", "DELETE"): [("/api/v1/people", {"name": "Ada"}, "admin")],
+    ("/api/v1/people/<string:name>/code", "POST"): [("/api/v1/people/Ada/code", {}, "admin")],
+    ("/api/v1/chats", "GET"): [("/api/v1/chats", None, "act all")],
+    ("/api/v1/chats", "DELETE"): [("/api/v1/chats", {"target": "telegram:1"}, "admin")],
     ("/api/v1/alerts", "GET"): [
         ("/api/v1/alerts", None, "shared"),
         ("/api/v1/alerts?device_id=a", None, "of a"),
@@ -133,7 +171,24 @@ def a_store() -> MemoryStore:
     save_event(store, "a")
     save_event(store, "b")
     store.heartbeats.beat(Heartbeat(process="consumer", at=NOON))
+    fill_with_people(store)
     return store
+
+
+def fill_with_people(store: MemoryStore) -> None:
+    """Somebody with a chat, a group, and snoozes: what some routes remove."""
+    people = People(store.documents)
+    people.people.put("Ada", Person(name="Ada"))
+    people.groups.put("lab", Group(name="lab", devices=["a"]))
+    people.preferences.put("telegram:1", Preferences(person="Ada"))
+    store.chats.put(Chat(chat_id="telegram:1", title="Ada", subscribed_at=NOON))
+    for selector in ("*", "@lab", "a", "b"):
+        people.snoozes.put(selector, Snooze(until=NOON + 60_000, said_by="Ada"))
+
+
+@pytest.fixture(autouse=True)
+def everybody_is_back() -> None:
+    fill_with_people(STORE)
 
 
 def an_app(store: MemoryStore, door: Door) -> Flask:

@@ -9,13 +9,25 @@ import pytest
 from flask.testing import FlaskClient
 
 from fleetpulse.alerts import State, Status
+from fleetpulse.people import Group, People, Person, Snooze
 from fleetpulse.stores.memory import MemoryStore
+from fleetpulse.stores.protocols import Chat
 from fleetpulse.telemetry import CHANNEL_NAMES
 from tests.unit.api.builders import NOON, document, save_event, save_reading
 
 READINGS = "/api/v1/devices/pi-1/readings"
 PREDICTIONS = "/api/v1/devices/pi-1/predictions"
-LISTS = ["/api/v1/devices", READINGS, PREDICTIONS, "/api/v1/alerts", "/api/v1/events"]
+LISTS = [
+    "/api/v1/devices",
+    READINGS,
+    PREDICTIONS,
+    "/api/v1/alerts",
+    "/api/v1/events",
+    "/api/v1/snoozes",
+    "/api/v1/groups",
+    "/api/v1/people",
+    "/api/v1/chats",
+]
 
 
 @pytest.fixture
@@ -26,6 +38,11 @@ def filled(store: MemoryStore) -> MemoryStore:
         if number:
             save_reading(store, "pi-1", at=NOON + number * 1000, seq=number)
         save_event(store, episode=number, at=NOON + number)
+        name, people = f"n{number}", People(store.documents)
+        people.snoozes.put(name, Snooze(until=NOON + 60_000, said_by="Ada"))
+        people.groups.put(name, Group(name=name, devices=["*"]))
+        people.people.put(name, Person(name=name))
+        store.chats.put(Chat(chat_id=f"telegram:{number}", title="", subscribed_at=NOON))
     return store
 
 

@@ -20,8 +20,9 @@ from schemathesis.specs.openapi.checks import (
 from api import create_app
 from fleetpulse.alerts import State, Status
 from fleetpulse.clock import ManualClock
+from fleetpulse.people import Group, People, Person, Preferences, Snooze
 from fleetpulse.stores.memory import MemoryStore
-from fleetpulse.stores.protocols import ClockAhead, Heartbeat
+from fleetpulse.stores.protocols import Chat, ClockAhead, Heartbeat
 from fleetpulse.telemetry import CHANNELS
 from tests.unit.api.builders import (
     CARD,
@@ -40,7 +41,15 @@ def swagger(client: FlaskClient) -> Any:
 
 
 def test_swagger_lists_every_route(app: Flask, swagger: Any) -> None:
-    for_people = ("/static/", "/swaggerui/", "/docs", "/swagger.json", "/devices/", "/log")
+    for_people = (
+        "/static/",
+        "/swaggerui/",
+        "/docs",
+        "/swagger.json",
+        "/devices/",
+        "/people",
+        "/log",
+    )
     routes = {
         re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         for rule in app.url_map.iter_rules()
@@ -80,7 +89,7 @@ def test_every_parameter_is_described(swagger: Any) -> None:
         operation
         for path in swagger["paths"].values()
         for method, operation in path.items()
-        if method in ("get", "put")
+        if method in ("get", "put", "post", "delete")
     ]
     parameters = [
         each
@@ -112,6 +121,14 @@ def a_filled_app() -> Flask:
     store.devices.clocks_ahead([ClockAhead(device_id="late", kind="pc", ahead_ms=600_000, at=1)])
     save_event(store, state=State.SOON)
     store.heartbeats.beat(Heartbeat(process="consumer", at=NOON))
+    people = People(store.documents)
+    people.people.put("Ada", Person(name="Ada", owns=["@lab"]))
+    people.groups.put("lab", Group(name="lab", devices=["pi-*"]))
+    people.preferences.put("telegram:1", Preferences(person="Ada"))
+    people.snoozes.put("@lab", Snooze(until=NOON + 60_000, said_by="Ada"))
+    for number in (1, 2):
+        chat_id = f"telegram:{number}"
+        store.chats.put(Chat(chat_id=chat_id, title="", subscribed_at=NOON))
     return create_app(
         store,
         FakeRegistry([CARD]),
@@ -121,6 +138,7 @@ def a_filled_app() -> Flask:
     )
 
 
+KNOWN = {"device_id": "pi-1", "name": "Ada"}
 schema = schemathesis.openapi.from_wsgi("/swagger.json", a_filled_app())
 CHECKS = (
     not_a_server_error,
@@ -139,6 +157,6 @@ CHECKS = (
     suppress_health_check=list(HealthCheck),
 )
 def test_answers_conform_to_their_description(case: Any) -> None:
-    if case.path_parameters:
-        case.path_parameters["device_id"] = "pi-1"
+    for name in case.path_parameters or {}:
+        case.path_parameters[name] = KNOWN[name]
     case.call_and_validate(checks=CHECKS)
