@@ -11,7 +11,7 @@ from PIL import Image
 
 from bot.charts import MOST_POINTS, TITLE_CHARACTERS, chart_of, curve_of
 from bot.words import rule_called
-from fleetpulse.alerts import RULE_NAMES, AlertEvent, State
+from fleetpulse.alerts import READING_RULES, AlertEvent, State
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Store
 from fleetpulse.telemetry import CHANNEL
@@ -47,7 +47,7 @@ def picture_of(store: Store, event: AlertEvent) -> Image.Image:
 
 
 @pytest.mark.parametrize("state", [State.SOON, State.STRESSED])
-@pytest.mark.parametrize("rule", RULE_NAMES)
+@pytest.mark.parametrize("rule", [rule.name for rule in READING_RULES])
 def test_every_rule_has_a_small_picture_that_fits_a_phone(rule: str, state: State) -> None:
     event = an_event(state, rule=rule, probability=0.9, expected_s=80.0)
 
