@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from consumer.absent import Absent
 from consumer.batch import Batch, Partition
 from consumer.checkup import Checkup
 from consumer.dead_letters import DeadLetters
 from consumer.decoding import Decoder
 from consumer.drift_watch import DriftWatch
+from consumer.ends import Ends
 from consumer.housekeeping import DAY_MS, Housekeeping
 from consumer.pipeline import Pipeline, Stage
 from consumer.poison import PoisonWatch
@@ -22,6 +24,7 @@ from consumer.source import KafkaSource, Membership
 from consumer.stages.extensions import extension_stages
 from consumer.stages.late import Order
 from consumer.stages.limits import Limits
+from consumer.stages.offline import Offline
 from consumer.stages.predict import Predictor, predict
 from consumer.stages.rollup import RollUp
 from consumer.stages.rules import RuleBook
@@ -71,6 +74,10 @@ class Hardware:
             health=health,
             metrics=metrics,
         )
+        self._ends = Ends(kafka, membership, self._source)
+        self._offline = Offline(
+            store.alerts, rules, self._roster, self._ends, clock, batch_ms=membership.batch_ms
+        )
         self._letters = DeadLetters(producer(kafka, **{"message.timeout.ms": 10_000}))
         self._announce = producer(kafka, **{"message.timeout.ms": 60_000})
         self._sink = StoreSink(store, clock, self._announce, metrics.store_write_seconds)
@@ -83,6 +90,7 @@ class Hardware:
             "predict": predict(predictor, rules),
             "shadow": self._shadow,
             "limits": self._limits,
+            "offline": self._offline,
             **extension_stages(health),
             "rollup": RollUp(self._roster, clock, retention.raw_days * DAY_MS),
         }
@@ -90,6 +98,7 @@ class Hardware:
             Housekeeping(store, clock, retention).run,
             Checkup(store, self._roster, predictor, Notices(store, clock), clock).run,
             DriftWatch(predictor, Notices(store, clock), clock).run,
+            Absent(store, rules, self._offline, self._ends, clock).run,
         )
 
     def run(self, stop: threading.Event, reached: Callable[[str], None] | None = None) -> None:
@@ -101,7 +110,7 @@ class Hardware:
             self._letters,
             self._sink,
             metrics=self._metrics,
-            prepare=self._limits.load,
+            prepare=self._load,
             **more,
         )
         over = threading.Event()
@@ -117,15 +126,22 @@ class Hardware:
             self._watch.leave()
             for thread in beside:  # what they write is a transaction: undone, and done later
                 thread.join(_TIDY_S)
+            self._ends.close()
+
+    def _load(self, batch: Batch) -> None:
+        """Read what is stored of devices that are new here. Raises StoreBusy or StoreError."""
+        self._offline.load(self._limits.load(batch))
 
     def _forget(self, partitions: Sequence[Partition]) -> None:
         """Another member may have moved these partitions' devices on."""
-        slots = self._roster.of(partitions)
-        if slots:
-            self._predictor.forget(np.array(slots, dtype=np.int64))
-            self._limits.forget(slots)
-            self._order.forget(np.array(slots, dtype=np.int64))
-            self._shadow.forget(np.array(slots, dtype=np.int64))
+        known = self._roster.of(partitions)
+        slots = np.array(known, dtype=np.int64)
+        self._offline.forget(slots)
+        if known:
+            self._predictor.forget(slots)
+            self._limits.forget(known)
+            self._order.forget(slots)
+            self._shadow.forget(slots)
 
 
 def watching(watch: Watch) -> Stage:

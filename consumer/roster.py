@@ -36,6 +36,10 @@ class Roster:
         """The device's slot, if it has one."""
         return self._slots.get(device_id)
 
+    def partition(self, slot: int) -> Partition:
+        """Where the device was last seen."""
+        return self._partitions[slot]
+
     def of(self, partitions: Iterable[Partition]) -> list[int]:
         """The slots of devices last seen in these partitions."""
         wanted = set(partitions)

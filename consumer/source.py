@@ -38,6 +38,7 @@ class _Assigned:
     committed: int
     marks: RefillMarks = field(default_factory=RefillMarks)
     expected: int | None = None  # the next offset
+    start: int | None = None  # where we began; None: wherever the log begins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,7 @@ class KafkaSource:
         self._to_commit: dict[Partition, TopicPartition] = {}
         self._under_way: dict[Partition, TopicPartition] = {}  # committed, and not answered yet
         self._fatal: KafkaError | None = None  # the client is of no more use
+        self._outages = 0
         self._settle: Callable[[], None] = lambda: None
         instance, topics = membership.instance, membership.topics
         member = {} if instance is None else {"group.instance.id": instance}
@@ -184,6 +186,18 @@ class KafkaSource:
                 return True
         return False
 
+    @property
+    def outages(self) -> int:
+        """How often the last broker was lost."""
+        return self._outages
+
+    def places(self) -> Mapping[Partition, int | None]:
+        """The next offset of each assigned partition; None: wherever the log begins."""
+        return {
+            partition: known.start if known.expected is None else known.expected
+            for partition, known in self._assigned.items()
+        }
+
     def before_revoke(self, settle: Callable[[], None]) -> None:
         """Have `settle` called before partitions are given away, so that it may still commit."""
         self._settle = settle
@@ -273,6 +287,7 @@ class KafkaSource:
 
     def _log_error(self, error: KafkaError) -> None:
         self._note_if_fatal(error)
+        self._outages += error.code() == KafkaError._ALL_BROKERS_DOWN
         self._complaints(error)
 
     def _mark(self, batch: Batch) -> dict[Partition, int]:
@@ -296,11 +311,11 @@ class KafkaSource:
         for one in _committed(consumer, partitions):
             committed = max(one.offset, 0)  # negative: nothing was ever committed
             refill = _refill_of(one.metadata, committed)
-            self._assigned[(one.topic, one.partition)] = _Assigned(
-                judge_from=committed, committed=committed
-            )
             # Without a commit the client's own rule holds: from the earliest record.
             start = min(refill, committed) if one.offset >= 0 else one.offset
+            self._assigned[(one.topic, one.partition)] = _Assigned(
+                judge_from=committed, committed=committed, start=start if start >= 0 else None
+            )
             starts.append(TopicPartition(one.topic, one.partition, start))
         consumer.incremental_assign(starts)
         if self._holding:

@@ -1,8 +1,9 @@
 """Rules, alert states and their transitions: pure functions of values, in event time.
 
 A rule watches one quantity of a device against a limit. Its life per device is
-ok -> soon -> stressed -> recovered (which is ok again); one way round is an episode, and an event
-is named (device, rule, episode, state), so that the same event is the same wherever it is made.
+ok -> soon -> stressed -> recovered (which is ok again), or ok -> offline -> online for its silence;
+one way round is an episode, and an event is named (device, rule, episode, state), so that the same
+event is the same wherever it is made.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ HORIZON_S = 120.0  # a warning says what will be within this time
 CALM_MS = 60_000  # a danger that the model no longer sees for this long has passed
 CALM_SHARE = 0.5  # of the threshold: below it the model no longer sees the danger
 CLEAR_HOLD_MS = 10_000  # past the close level for this long: recovered
+REST_MS = 10_000  # an alert that has closed opens again no sooner; see docs/decisions/
 LONGEST_GAP_MS = 150_000  # a cadence of 2 minutes is normal; a longer silence is a gap
 MAX_HOLD_S = 300  # what the replay after a restart can rebuild; see docs/decisions/
 
@@ -160,7 +162,19 @@ RULES: tuple[Rule, ...] = (
         clear_by=2.0,
         hold_s=60.0,
     ),
+    Rule(
+        name="offline",
+        watches="silence",  # since its last reading came, by our clock
+        unit="s",
+        label="silence",
+        limit=30.0,  # or 6 of the device's own intervals, if that is longer
+        lowest=10.0,
+        highest=86_400.0,
+        clear_by=0.0,
+    ),
 )
+OFFLINE = "offline"  # the rule that goes by readings that do not come
+READING_RULES: tuple[Rule, ...] = tuple(rule for rule in RULES if rule.name != OFFLINE)
 RULE_NAMES: tuple[str, ...] = tuple(rule.name for rule in RULES)
 PREDICTED_RULES: tuple[str, ...] = tuple(rule.name for rule in RULES if rule.predicted)
 
@@ -240,6 +254,12 @@ class AlertState(msgspec.Struct, frozen=True, kw_only=True):
     episode: int = 0
     since: int = 0  # Unix ms, event time
     judged: Position | None = None
+
+
+def is_judged(state: AlertState, here: Position) -> bool:
+    """Whether an earlier run has already judged this record."""
+    judged = state.judged
+    return judged is not None and judged.log == here.log and here.offset <= judged.offset
 
 
 class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -338,15 +358,18 @@ def holds(timers: Timers, rule: Rule, at: int) -> bool:
 
 
 def next_state(
-    level: Status, timers: Timers, rule: Rule, sight: Sight, threshold: float
+    state: AlertState, timers: Timers, rule: Rule, sight: Sight, threshold: float
 ) -> State | None:
     """What begins for this alert at this reading; None: nothing changes.
 
     A reading without the rule's value shows neither stress nor recovery. A rule that is switched
-    off ends the alert that it has open.
+    off ends the alert that it has open. An alert that has just closed rests before it opens again.
     """
+    level = state.level
     if not rule.enabled:
         return _END.get(level)
+    if rests(state, sight.at):
+        return None
     known = not math.isnan(sight.value)
     if level is Status.STRESSED:
         clear = known and _lasts(timers.clear_since, sight.at, CLEAR_HOLD_MS)
@@ -358,6 +381,28 @@ def next_state(
     return State.SOON if sight.probability >= threshold else None
 
 
+def rests(state: AlertState, at: int) -> bool:
+    """Whether an alert that has closed may not open again yet.
+
+    A clock that was set back since ends the rest: nobody knows how long it has been.
+    """
+    closed = state.level is Status.OK and state.episode > 0
+    return closed and 0 <= at - state.since < REST_MS
+
+
+def next_presence(state: AlertState, rule: Rule, at: int, *, heard: bool) -> State | None:
+    """What begins for the alert of a silence: of a device that is heard, or silent past its limit.
+
+    at: by our clock, as all of this alert's life.
+    """
+    is_offline = state.level is Status.STRESSED
+    if heard:
+        return State.ONLINE if is_offline else None
+    if not rule.enabled:
+        return State.OK if is_offline else None
+    return None if is_offline or rests(state, at) else State.OFFLINE
+
+
 # What ends an alert of each level.
 _END = {Status.SOON: State.OK, Status.STRESSED: State.RECOVERED}
 
@@ -366,10 +411,10 @@ def _lasts(since: int | None, at: int, for_ms: int) -> bool:
     return since is not None and at - since >= for_ms
 
 
-def after(state: AlertState, begun: State, at: int, judged: Position) -> AlertState:
+def after(state: AlertState, begun: State, at: int, judged: Position | None) -> AlertState:
     """The alert's state once `begun` has begun; a way out of ok opens a new episode."""
     opens = state.level is Status.OK
-    level = Status(begun) if begun in (State.SOON, State.STRESSED) else Status.OK
+    level = _LEVEL.get(begun, Status.OK)
     return AlertState(
         device_id=state.device_id,
         rule=state.rule,
@@ -380,8 +425,16 @@ def after(state: AlertState, begun: State, at: int, judged: Position) -> AlertSt
     )
 
 
+# What an event leaves an alert at; all others close it.
+_LEVEL = {
+    State.SOON: Status.SOON,
+    State.STRESSED: Status.STRESSED,
+    State.OFFLINE: Status.STRESSED,
+}
+
+
 def severity_of(begun: State, rule: Rule) -> Severity:
     """Stress is as severe as its rule; what may come is a warning; what has passed is news."""
-    if begun is State.STRESSED:
+    if begun in (State.STRESSED, State.OFFLINE):
         return rule.severity
     return Severity.WARNING if begun is State.SOON else Severity.INFO

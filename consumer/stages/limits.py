@@ -19,8 +19,7 @@ from consumer.stages.quantities import quantity
 from consumer.stages.rules import RuleBook
 from fleetpulse.alerts import (
     PREDICTED_RULES,
-    RULE_NAMES,
-    RULES,
+    READING_RULES,
     AlertEvent,
     AlertState,
     Direction,
@@ -33,6 +32,7 @@ from fleetpulse.alerts import (
     after,
     event_id,
     holds,
+    is_judged,
     next_state,
     severity_of,
     tick,
@@ -67,6 +67,8 @@ class _Outcome:
     unexplained: list[tuple[str, int, list[str]]] = field(default_factory=list)
 
 
+_NAMES = tuple(rule.name for rule in READING_RULES)
+_WIDTH = len(_NAMES)  # they are the first columns of the RuleBook
 # As numbers, so that the worst is the highest.
 _OK, _UNKNOWN, _SOON, _STRESSED = range(4)
 _STATUSES = (Status.OK, Status.UNKNOWN, Status.SOON, Status.STRESSED)
@@ -79,21 +81,21 @@ class Limits:
     def __init__(self, store: AlertStore, rules: RuleBook, predictor: Predictor) -> None:
         self._store, self._rules, self._predictor = store, rules, predictor
         self._watches: dict[tuple[int, int], _Watch] = {}  # by slot and rule column
-        self._busy: NDArray[np.bool_] = np.zeros((0, len(RULES)), dtype=np.bool_)
+        self._busy: NDArray[np.bool_] = np.zeros((0, _WIDTH), dtype=np.bool_)
         self._loaded: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
         self._judged_upto: dict[int, Position] = {}  # by slot, until its readings are past that
         # Whether a device was ever seen with what a predicted rule needs: a missing
         # temperature is unknown on a machine that had one, and nothing on one that never had.
-        self._applies: NDArray[np.bool_] = np.zeros((0, len(RULES)), dtype=np.bool_)
+        self._applies: NDArray[np.bool_] = np.zeros((0, _WIDTH), dtype=np.bool_)
 
     def __call__(self, batch: Batch) -> Batch:
         """The batch with events, changed states, and each row's status and causes."""
         if not len(batch):
             return batch
-        values = np.column_stack([quantity(batch, rule.watches) for rule in RULES])
+        values = np.column_stack([quantity(batch, rule.watches) for rule in READING_RULES])
         probability = np.full_like(values, np.nan)
         for name, of_rule in batch.rule_probability.items():
-            probability[:, RULE_NAMES.index(name)] = of_rule
+            probability[:, _NAMES.index(name)] = of_rule
         outcome = _Outcome(logs=batch.logs(), status=self._quiet_status(batch, probability))
         in_order = ~batch.late
         hot = self._hot(batch, values, probability)
@@ -130,7 +132,7 @@ class Limits:
 
     def _judge(self, batch: Batch, row: int, column: int, sight: Sight, outcome: _Outcome) -> None:
         """One rule against one reading: the timers always, the alert unless judged before."""
-        slot, name = int(batch.slots[row]), RULE_NAMES[column]
+        slot, name = int(batch.slots[row]), _NAMES[column]
         rule, threshold = self._rules.rule(slot, name), float(self._rules.threshold[slot, column])
         watch = self._watches.get((slot, column))
         if watch is None:
@@ -138,8 +140,8 @@ class Limits:
             watch = self._watches[(slot, column)] = _Watch(state)
         watch.timers = tick(watch.timers, rule, sight, threshold)
         here = Position(outcome.logs[batch.partition_of[row]], int(batch.offsets[row]))
-        if not batch.replayed[row] and not _judged(watch.state, here):
-            begun = next_state(watch.state.level, watch.timers, rule, sight, threshold)
+        if not batch.replayed[row] and not is_judged(watch.state, here):
+            begun = next_state(watch.state, watch.timers, rule, sight, threshold)
             if begun is not None:
                 self._begin(batch, row, watch, rule, begun, sight, outcome, here)
         # The alert stays as it is, but of a reading without the rule's value nothing is known.
@@ -148,6 +150,8 @@ class Limits:
             level = min(level, _UNKNOWN)
         elif holds(watch.timers, rule, sight.at):
             level = _STRESSED
+        elif sight.probability >= threshold:  # also of an alert that rests
+            level = max(level, _SOON)
         if watch.state.level is not Status.OK and (
             level > outcome.status[row] or row not in outcome.causes
         ):
@@ -207,12 +211,13 @@ class Limits:
         self, batch: Batch, values: NDArray[np.float64], probability: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
         """[slots, rules]: whose rows must be judged one by one."""
-        limits, thresholds = self._rules.limit[batch.slots], self._rules.threshold[batch.slots]
+        limits = self._rules.limit[batch.slots, :_WIDTH]
+        thresholds = self._rules.threshold[batch.slots, :_WIDTH]
         past = np.where(_ABOVE, values >= limits, values <= limits)
         found = past | (probability >= thresholds)
         hot = self._busy.copy()
         np.logical_or.at(hot, batch.slots[found.any(axis=1)], found[found.any(axis=1)])
-        hot[batch.slots] &= self._rules.exists[batch.slots]
+        hot[batch.slots] &= self._rules.exists[batch.slots, :_WIDTH]
         return hot
 
     def _quiet_status(self, batch: Batch, probability: NDArray[np.float64]) -> NDArray[np.int8]:
@@ -220,7 +225,7 @@ class Limits:
         unknown = np.zeros(len(batch), dtype=np.bool_)
         nothing_known = np.ones(len(batch), dtype=np.bool_)
         for name in PREDICTED_RULES:
-            column = RULE_NAMES.index(name)
+            column = _NAMES.index(name)
             needs = batch.channel(_NEEDS[name])
             missing = np.isnan(probability[:, column])
             watched = ~np.isnan(self._rules.limit[batch.slots, column])
@@ -259,27 +264,30 @@ class Limits:
         self._applies[slots[rows], column] = True
         return seen
 
-    def load(self, batch: Batch) -> None:
+    def load(self, batch: Batch) -> Sequence[AlertState]:
         """Read the states of devices seen for the first time since they came to this process.
 
-        Must be called before each batch. Raises StoreBusy or StoreError; then nothing has changed.
+        Must be called before each batch. Returns the states, of whatever rules, for others to take.
+        Raises StoreBusy or StoreError; then nothing has changed.
         """
         self._grow(int(batch.slots.max(initial=-1)) + 1)
         new = np.unique(batch.slots[~self._loaded[batch.slots]])
         if not len(new):
-            return
+            return ()
         slot_of = {batch.device_ids[row]: int(slot) for row, slot in enumerate(batch.slots)}
         wanted = {device for device, slot in slot_of.items() if not self._loaded[slot]}
-        for state in self._store.states_of(wanted):
-            if state.rule not in RULE_NAMES:  # a notice about the device, which others judge
+        states = self._store.states_of(wanted)
+        for state in states:
+            if state.rule not in _NAMES:  # a silence or a notice, which others judge
                 continue
-            key = (slot_of[state.device_id], RULE_NAMES.index(state.rule))
+            key = (slot_of[state.device_id], _NAMES.index(state.rule))
             self._watches[key] = _Watch(state, causes=self._stored_causes(state))
             self._busy[key] = state.level is not Status.OK
             if state.judged is not None:
                 upto = self._judged_upto.setdefault(key[0], state.judged)
                 self._judged_upto[key[0]] = max(upto, state.judged, key=attrgetter("offset"))
         self._loaded[new] = True
+        return states
 
     def _stored_causes(self, state: AlertState) -> list[str]:
         """Why an open alert is where it is, as its event says."""
@@ -293,20 +301,14 @@ class Limits:
         missing = slots - len(self._loaded)
         if missing > 0:
             room = max(missing, len(self._loaded), 64)
-            wide = np.zeros((room, len(RULES)), dtype=np.bool_)
+            wide = np.zeros((room, _WIDTH), dtype=np.bool_)
             self._busy = np.concatenate([self._busy, wide])
             self._applies = np.concatenate([self._applies, wide])
             self._loaded = np.concatenate([self._loaded, np.zeros(room, dtype=np.bool_)])
 
 
-_ABOVE = np.array([rule.direction is Direction.ABOVE for rule in RULES])
+_ABOVE = np.array([rule.direction is Direction.ABOVE for rule in READING_RULES])
 _NEEDS: Mapping[str, str] = {"heat": "temperature_c", "overload": "load_pct"}
-
-
-def _judged(state: AlertState, here: Position) -> bool:
-    """Whether an earlier run has already judged this record."""
-    judged = state.judged
-    return judged is not None and judged.log == here.log and here.offset <= judged.offset
 
 
 def _known(value: float) -> float | None:

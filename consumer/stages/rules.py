@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consumer.roster import Roster
-from fleetpulse.alerts import RULE_NAMES, Rule, RuleChange, rules_for
+from fleetpulse.alerts import RULE_NAMES, Rule, RuleChange, rule_named, rules_for
 from fleetpulse.clock import Clock
 from fleetpulse.errors import StoreError
 from fleetpulse.stores.protocols import RuleStore
@@ -70,6 +70,11 @@ class RuleBook:
     def rule(self, slot: int, name: str) -> Rule:
         """One rule of one device."""
         return self._rules[slot][name]
+
+    def rule_of(self, device_id: str, kind: str, name: str) -> Rule:
+        """One rule of a device that may have no slot; in any thread."""
+        changes = tuple(self._changes.get(device_id, {}).values())
+        return rule_named(name, kind, changes)
 
     def _read_changes(self, now: int) -> set[int]:
         """The slots whose rules changed. Once a minute all changes are read again, since a clock

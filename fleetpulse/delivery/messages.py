@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from html import escape, unescape
 
-from fleetpulse.alerts import AlertEvent, Rule, Severity, State
+from fleetpulse.alerts import OFFLINE, AlertEvent, Rule, Severity, State
 from fleetpulse.delivery import notices
 from fleetpulse.delivery.words import (
     about,
@@ -92,6 +92,9 @@ def alert_buttons(event: AlertEvent, alert: Alert | None = None) -> tuple[Button
             buttons.append(Button("Ack", f"/ack {alert_id}"))
         if not notices.is_notice(event):
             buttons.append(Button("Snooze 1 h", f"/snooze {event.device_id} 1h"))
+        if event.state is State.OFFLINE:
+            may_be = f"/limit {event.device_id} {OFFLINE} off"
+            return (*buttons, Button("May be offline", may_be))
     if not notices.is_notice(event):
         buttons.append(Button("Chart", f"/chart {event.device_id}"))
     if event.state is State.SOON or (alert is not None and _was_warning(alert)):
@@ -270,6 +273,8 @@ def _recovered(event: AlertEvent, began: AlertEvent | None) -> list[str]:
 
 
 def _fine(event: AlertEvent, began: AlertEvent | None) -> list[str]:
+    if event.rule == OFFLINE:
+        return ["It may be offline from now on."]
     lasted = "" if began is None else f" It was there for {_span(began, event)}."
     return [line for line in (f"The danger has passed.{lasted}", _back(event)) if line]
 
@@ -277,7 +282,8 @@ def _fine(event: AlertEvent, began: AlertEvent | None) -> list[str]:
 def _silent(event: AlertEvent, _began: AlertEvent | None) -> list[str]:
     if event.value is None:
         return []
-    return [f"Nothing was heard of it for {duration(event.value)}."]
+    most = "" if event.limit is None else f"; it may be silent for {duration(event.limit)}"
+    return [f"Nothing was heard of it for {duration(event.value)}{most}."]
 
 
 def _heard_again(event: AlertEvent, began: AlertEvent | None) -> list[str]:

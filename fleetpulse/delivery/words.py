@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleetpulse.alerts import RULES, Direction, Rule, rule_named
+from fleetpulse.alerts import OFFLINE, RULES, Direction, Rule, rule_named
 from fleetpulse.errors import UnknownRule
 from fleetpulse.telemetry import Unit
 
@@ -60,6 +60,8 @@ def rule_called(name: str, kind: str) -> Rule | None:
 
 def past_limit(rule: Rule, limit: float) -> str:
     """What it means that the rule holds: memory at or above 95 % for 60 s."""
+    if rule.name == OFFLINE:
+        return f"no reading for {duration(limit)}"
     held = f" for {duration(rule.hold_s)}" if rule.hold_s > 0 else ""
     if rule.unit == Unit.FLAG:
         return f"{rule.label}{held}"

@@ -205,6 +205,40 @@ def test_alerts_tell_their_steps_and_causes(page: Page, site: Site, store: Memor
     expect(alert).to_contain_text("it is getting hot")
 
 
+def test_a_silence_tells_when_the_device_was_heard_and_how_long_it_was_gone(
+    page: Page, site: Site, store: MemoryStore
+) -> None:
+    a_raspberry(store)
+    gone_at = now_ms() - 300_000
+    save_event(store, rule="offline", state=State.OFFLINE, at=gone_at, value=32.0)
+
+    page.goto(site.url)
+
+    alert = page.locator(".alerts li")
+    expect(alert).to_contain_text("last heard", timeout=PATIENCE_MS)
+    expect(alert).to_contain_text("→ offline")
+
+    save_event(store, rule="offline", state=State.ONLINE, at=gone_at + 88_000, value=120.0)
+    expect(alert).to_contain_text("→ online", timeout=PATIENCE_MS)
+    expect(alert).to_contain_text("after 2 min")
+
+
+def test_that_a_device_may_be_offline_is_said_by_switching_its_rule_off(
+    page: Page, site: Site, store: MemoryStore
+) -> None:
+    a_raspberry(store)
+
+    page.goto(f"{site.url}/devices/pi-1")
+    form = page.locator("form[data-rule=offline]")
+    expect(form).to_contain_text("silence at or above", timeout=PATIENCE_MS)
+    form.get_by_label("Watch offline").uncheck()
+    form.get_by_role("button", name="Save").click()
+
+    expect(form).to_contain_text("Saved.", timeout=PATIENCE_MS)
+    (change,) = store.rules.of("pi-1")
+    assert (change.rule, change.enabled) == ("offline", False)
+
+
 def test_a_device_page_shows_what_the_machine_lacks(
     page: Page, site: Site, store: MemoryStore
 ) -> None:

@@ -15,6 +15,7 @@ from typing import cast
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
+from fleetpulse.alerts import OFFLINE
 from fleetpulse.kafka import DEAD_LETTER_TOPIC
 from fleetpulse.notices import OURSELVES
 from fleetpulse.stores.protocols import Device, Store, StoredReading
@@ -104,11 +105,14 @@ def judge(
 
 
 def events_of(store: Store, device_id: str) -> list[EventName]:
-    """The alert events of one device, by their ids and times, newest first."""
+    """The alert events of one device, by their ids and times, newest first.
+
+    Not those of its silence: they go by the consumer's clock, and our fleet stops when it is done.
+    """
     events: list[EventName] = []
     before: tuple[int, str] | None = None
     while page := store.alerts.events_page(device_id=device_id, before=before, limit=1000):
-        events += [(event.event_id, event.at) for event in page]
+        events += [(event.event_id, event.at) for event in page if event.rule != OFFLINE]
         before = (page[-1].at, page[-1].event_id)
     return events
 

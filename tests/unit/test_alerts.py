@@ -15,6 +15,7 @@ from fleetpulse.alerts import (
     CALM_MS,
     CLEAR_HOLD_MS,
     MAX_HOLD_S,
+    REST_MS,
     RULES,
     AlertState,
     Direction,
@@ -99,7 +100,7 @@ def lives(
     timers = Timers()
     for offset, sight in enumerate(seen):
         timers = tick(timers, rule, sight, THRESHOLD)
-        begun = next_state(state.level, timers, rule, sight, THRESHOLD)
+        begun = next_state(state, timers, rule, sight, THRESHOLD)
         if begun is not None:
             state = after(state, begun, sight.at, Position("log", offset))
             yield begun, state
@@ -174,7 +175,7 @@ def test_timers_know_the_readings_alone_so_that_a_restart_rebuilds_them(
     state, rest = stored, []
     for offset, sight in enumerate(seen[cut:], start=cut):
         timers = tick(timers, rule, sight, THRESHOLD)
-        begun = next_state(state.level, timers, rule, sight, THRESHOLD)
+        begun = next_state(state, timers, rule, sight, THRESHOLD)
         if begun is not None:
             state = after(state, begun, sight.at, Position("log", offset))
             rest.append((begun, state))
@@ -286,6 +287,28 @@ def test_an_unknown_probability_warns_of_nothing() -> None:
     assert story(a_rule(), sights(60.0, 60.0, probability=UNKNOWN)) == []
 
 
+def test_an_alert_that_has_closed_opens_again_after_its_rest_and_no_sooner() -> None:
+    closed = AlertState(device_id="pi-1", rule="heat", episode=1, since=60_000)
+    timers = Timers(last_at=0, over_since=0)
+
+    def begun(at: int) -> State | None:
+        hot = Sight(at=at, value=95.0, probability=0.9)
+        return next_state(closed, timers, a_rule(), hot, THRESHOLD)
+
+    assert begun(60_000 + REST_MS - 1) is None
+    assert begun(60_000 + REST_MS) is State.STRESSED
+    assert begun(59_999) is State.STRESSED  # the clock was set back
+
+
+def test_an_alert_that_is_open_may_get_worse_at_once() -> None:
+    warned = AlertState(device_id="pi-1", rule="heat", level=Status.SOON, episode=1, since=60_000)
+    hot = Sight(at=60_001, value=95.0, probability=0.9)
+
+    timers = tick(Timers(), a_rule(), hot, THRESHOLD)
+
+    assert next_state(warned, timers, a_rule(), hot, THRESHOLD) is State.STRESSED
+
+
 @pytest.mark.parametrize(
     ("level", "end"),
     [(Status.OK, None), (Status.SOON, State.OK), (Status.STRESSED, State.RECOVERED)],
@@ -294,7 +317,9 @@ def test_switching_a_rule_off_ends_its_alert(level: Status, end: State | None) -
     rule = a_rule(80.0, enabled=False)
     hot = Sight(at=0, value=120.0, probability=1.0)
 
-    assert next_state(level, tick(Timers(), rule, hot, THRESHOLD), rule, hot, THRESHOLD) == end
+    state = msgspec.structs.replace(START, level=level)
+
+    assert next_state(state, tick(Timers(), rule, hot, THRESHOLD), rule, hot, THRESHOLD) == end
 
 
 def test_timers_that_are_idle_are_those_that_cannot_make_an_ok_alert_stressed() -> None:

@@ -126,12 +126,24 @@ function ownSteps(alert) {
   return `${began} → well again ${moment(alert.closed_at)} after ${span((alert.closed_at - alert.opened_at) / 1000)}`;
 }
 
+/** "last heard 12:02:40 → offline 12:03:12 → online 12:09:01 after 6 min 21 s" */
+function silenceOf(alert) {
+  const steps = [`offline ${moment(alert.opened_at)}`];
+  const toldAt = alert.closed_at ?? alert.opened_at;
+  const heardAt = alert.value === null ? null : toldAt - 1000 * alert.value;
+  if (heardAt !== null) steps.unshift(`last heard ${moment(heardAt)}`);
+  if (alert.closed_at !== null) {
+    const word = alert.state === "online" ? "online" : "may be offline";
+    steps.push(`${word} ${moment(alert.closed_at)} after ${span((alert.closed_at - (heardAt ?? alert.opened_at)) / 1000)}`);
+  }
+  return steps.join(" → ");
+}
+
 /** "soon 12:03:10 (83 %, in 74 s) → stressed 12:04:20 → recovered 12:09:01" */
 function stepsOf(alert) {
+  if (alert.rule === "offline") return silenceOf(alert);
   const steps = [];
-  if (["offline", "online", "unknown"].includes(alert.state)) {
-    steps.push(`silent since ${moment(alert.opened_at)}`);
-  } else if (alert.stressed_at !== alert.opened_at) {
+  if (alert.stressed_at !== alert.opened_at) {
     steps.push(`soon ${moment(alert.opened_at)}${foreseen(alert)}`);
   }
   if (alert.stressed_at !== null) steps.push(`stressed ${moment(alert.stressed_at)}`);

@@ -46,7 +46,7 @@ function ruleForm(rule, save) {
     "form",
     { className: "rule", dataset: { rule: rule.rule }, noValidate: true },
     element("label", { className: "rule-name" }, enabled, element("strong", {}, rule.rule),
-      element("span", { className: "hint" }, rule.predicted ? "foreseen" : "watched")),
+      element("span", { className: "hint" }, hintOf(rule))),
     // A rule on a yes-or-no has one limit only.
     rule.lowest === rule.highest
       ? element("span", {}, rule.label)
@@ -120,6 +120,12 @@ function ruleForm(rule, save) {
       mark();
     },
   };
+}
+
+/** How a rule is watched; of the silence, what it means to switch it off. */
+function hintOf(rule) {
+  if (rule.watches === "silence") return "off: it may be offline";
+  return rule.predicted ? "foreseen" : "watched";
 }
 
 function numberInput(label, lowest, highest) {

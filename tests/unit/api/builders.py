@@ -118,6 +118,7 @@ def save_event(
     at: int = NOON,
     severity: Severity = Severity.WARNING,
     model_version: str | None = None,
+    value: float | None = None,
 ) -> None:
     """Store one alert event."""
     event = AlertEvent(
@@ -132,6 +133,7 @@ def save_event(
         severity=severity,
         causes=["it is getting hot"],
         model_version=model_version,
+        value=value,
     )
     store.save(Scored(rows=NO_ROWS, events=[event], stored_at=at))
 

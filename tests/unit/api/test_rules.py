@@ -53,6 +53,20 @@ def test_a_change_is_stored_for_the_consumer(client: FlaskClient, store: MemoryS
     assert (change.threshold, change.enabled, change.changed_at) == (0.7, False, NOON)
 
 
+def test_a_device_may_be_offline_or_silent_for_longer(
+    client: FlaskClient, store: MemoryStore
+) -> None:
+    silence = rule(client.get(RULES), "offline")
+    assert (silence["label"], silence["limit"], silence["unit"]) == ("silence", 30.0, "s")
+
+    longer = client.put(RULES, json={"rule": "offline", "limit": 3_600})
+    off = client.put(RULES, json={"rule": "offline", "enabled": False})
+
+    assert rule(longer, "offline")["limit"] == 3_600.0
+    assert not rule(off, "offline")["enabled"]
+    assert client.put(RULES, json={"rule": "offline", "limit": 5}).status_code == 400
+
+
 def test_what_a_change_leaves_out_stays_and_null_goes_back(client: FlaskClient) -> None:
     client.put(RULES, json={"rule": "heat", "limit": 75, "hold_s": 10})
 

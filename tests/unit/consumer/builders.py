@@ -208,12 +208,16 @@ def consume(
     limits = Limits(store.alerts, rules, predictor)
     metrics = new_metrics()
     announce = announce or cast(Producer, SilentProducer())
+
+    def load(batch: Batch) -> None:
+        limits.load(batch)
+
     Pipeline(
         LogSource(log, Decoder(roster, clock), batch_rows, stop),
         {"order": Order(clock), "predict": predict(predictor, rules), "limits": limits},
         NoLetters(),
         StoreSink(store, clock, announce, metrics.store_write_seconds),
         metrics=metrics,
-        prepare=limits.load,
+        prepare=load,
         reached=reached,
     ).run(stop)

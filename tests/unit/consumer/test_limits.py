@@ -157,6 +157,18 @@ def test_status_is_stressed_until_recovered_and_soon_while_the_model_warns() -> 
     assert statuses(*readings) == [Status.OK, Status.SOON, Status.STRESSED, Status.STRESSED]
 
 
+def test_an_alert_that_rests_is_not_told_again_and_the_readings_say_how_it_is() -> None:
+    over = [hot(0, 85), hot(5, 60), hot(10, 60), hot(15, 60)]
+    again = [hot(20, 85), hot(24, 60, 60), hot(25, 85)]
+
+    assert story(*over, *again) == [
+        ("heat", State.STRESSED, 0),
+        ("heat", State.RECOVERED, 15),
+        ("heat", State.STRESSED, 25),
+    ]
+    assert statuses(*over, *again)[-3:] == [Status.STRESSED, Status.SOON, Status.STRESSED]
+
+
 def test_without_a_prediction_the_status_is_unknown_and_never_ok() -> None:
     assert statuses(a_reading(0, memory_pct=50)) == [Status.UNKNOWN]
 

@@ -104,7 +104,7 @@ def test_a_kill_in_the_middle_of_an_episode_tells_nothing_twice(step: str) -> No
 
 def test_a_record_that_moved_an_alert_moves_nothing_when_it_is_read_again() -> None:
     """Written but not committed: the alert stands already where this record has put it."""
-    temperatures = [85, 74, 74, 74, 85]
+    temperatures = [85, *[74] * 5, 85]
     values = [
         wire.encode(a_reading(5 * row, device="a", temperature_c=temperature_c, load_pct=0))
         for row, temperature_c in enumerate(temperatures)

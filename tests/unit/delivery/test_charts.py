@@ -9,7 +9,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from fleetpulse.alerts import RULE_NAMES, AlertEvent, State
+from fleetpulse.alerts import READING_RULES, AlertEvent, State
 from fleetpulse.delivery.charts import MOST_POINTS, TITLE_CHARACTERS, chart_of, curve_of
 from fleetpulse.delivery.words import rule_called
 from fleetpulse.stores.memory import MemoryStore
@@ -47,7 +47,7 @@ def picture_of(store: Store, event: AlertEvent) -> Image.Image:
 
 
 @pytest.mark.parametrize("state", [State.SOON, State.STRESSED])
-@pytest.mark.parametrize("rule", RULE_NAMES)
+@pytest.mark.parametrize("rule", [rule.name for rule in READING_RULES])
 def test_every_rule_has_a_small_picture_that_fits_a_phone(rule: str, state: State) -> None:
     event = an_event(state, rule=rule, probability=0.9, expected_s=80.0)
 

@@ -210,12 +210,13 @@ def test_what_lasts_says_for_how_long() -> None:
 
 
 def test_a_silent_device_says_since_when_and_for_how_long() -> None:
-    offline = an_event(State.OFFLINE, rule="offline", value=31.0)
+    offline = an_event(State.OFFLINE, rule="offline", value=31.0, limit=30.0)
     online = an_event(State.ONLINE, rule="offline", at=NOON + 90 * SECOND)
 
     assert alert_post(offline, None, NOON).text == (
-        "🔌 <b>pi-1</b> is offline\nNothing was heard of it for 31 s."
+        "🔌 <b>pi-1</b> is offline\nNothing was heard of it for 31 s; it may be silent for 30 s."
     )
+    assert alert_post(offline, None, NOON).buttons[-1].command == "/limit pi-1 offline off"
     assert alert_post(online, offline, NOON + 90 * SECOND).text == (
         "✅ <b>pi-1</b> is online again\nIt was offline for 1 min 30 s."
     )
