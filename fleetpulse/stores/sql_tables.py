@@ -289,5 +289,5 @@ documents = Table(
     metadata,
     Column("collection", _Text, primary_key=True),
     Column("name", _Text, primary_key=True),
-    Column("document", Text, nullable=False),
+    Column("document", _Text, nullable=False),
 )

@@ -20,5 +20,5 @@ def upgrade() -> None:
         "documents",
         sa.Column("collection", TEXT, primary_key=True),
         sa.Column("name", TEXT, primary_key=True),
-        sa.Column("document", sa.Text, nullable=False),
+        sa.Column("document", TEXT, nullable=False),
     )
