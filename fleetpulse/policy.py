@@ -45,7 +45,7 @@ TOLD_STATES: frozenset[State] = frozenset(State) - {State.UNKNOWN}
 FOLLOWING: frozenset[State] = CLOSING | {State.ACKNOWLEDGED}
 # What is told again until somebody has seen it.
 INSISTENT: frozenset[State] = frozenset({State.STRESSED, State.OFFLINE})
-SNOOZED = "snoozed"  # why a delivery waits
+SNOOZED, QUIET = "snoozed", "quiet"  # why a delivery waits
 AMONG = "in "  # before the id of a message that told of others too
 
 NOBODY_SPECIAL = Preferences()
@@ -71,12 +71,19 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thread:
-    """What a target has been told of an alert.
+    """What a target has been told of an alert: its messages, oldest first, and what each told."""
 
-    message_id: of the message that tells it; with a blank and the answer's, once it got worse.
-    """
+    told: tuple[tuple[str, State], ...] = ()  # id, the state that it told when it was sent
 
-    message_id: str | None = None
+    @property
+    def message_id(self) -> str | None:
+        """The ids as a delivery keeps them, with blanks between; None: there is no message."""
+        return " ".join(message_id for message_id, _ in self.told) or None
+
+    def after(self, message_ids: str, state: State) -> Thread:
+        """The same once something was told by the messages with these ids, new ones among them."""
+        before = dict(self.told)
+        return Thread(told=tuple((each, before.get(each, state)) for each in message_ids.split()))
 
 
 Threads = Mapping[tuple[str, str], Thread]  # by alert_id and target
@@ -103,8 +110,13 @@ class Message:
 
     @property
     def is_repeated(self) -> bool:
-        """Whether it says that something lasts."""
-        return self.is_single and is_repeated(self.deliveries[-1])
+        """Whether it says of one alert that it lasts."""
+        return self.is_single and self.says_again
+
+    @property
+    def says_again(self) -> bool:
+        """Whether all that it tells is known already, and lasts."""
+        return all(is_repeated(each) for each in self.deliveries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +167,8 @@ def is_told(stored: StoredEvent, reader: Reader, groups: Groups) -> bool:
     event, chat = stored.event, reader.chat
     if not chat.active or event.state not in TOLD_STATES or stored.stored_at < chat.subscribed_at:
         return False
-    return concerns(event, reader, groups)
+    # How something ended changes what was told of it, whatever the reader wants to hear by now.
+    return event.state in FOLLOWING or concerns(event, reader, groups)
 
 
 def concerns(event: AlertEvent, reader: Reader, groups: Groups) -> bool:
@@ -204,6 +217,14 @@ def is_repeated(delivery: Delivery) -> bool:
     return delivery.sent_at is not None or delivery.error == SNOOZED
 
 
+def told_again_at(delivery: Delivery, reader: Reader) -> int | None:
+    """When what was told before is due again, Unix ms; None: never."""
+    repeat_s = reader.preferences.repeat_s
+    if delivery.sent_at is None or repeat_s == 0:
+        return None
+    return delivery.sent_at + 1000 * repeat_s
+
+
 def still_matters(event: AlertEvent, alert: Alert | None) -> bool:
     """Whether what lasts is to be said: the alert stands where it stood, and nobody has seen it."""
     if alert is None or alert.closed_at is not None or alert.acknowledged_at is not None:
@@ -234,6 +255,13 @@ def due_at(event: AlertEvent, now_ms: int) -> int:
 def is_old(event: AlertEvent, now_ms: int) -> bool:
     """Whether the event is history rather than news."""
     return now_ms - event.at > OLD_MS
+
+
+def is_history(delivery: Delivery, event: AlertEvent, now_ms: int) -> bool:
+    """Whether it is told in the summary: it is old, or was kept for the end of quiet hours."""
+    if is_repeated(delivery):
+        return False
+    return is_old(event, now_ms) or delivery.error == QUIET
 
 
 def messages(
@@ -284,7 +312,7 @@ def _messages_of(
         thread = threads.get((alert_id_of(event), target))
         if event.state in FOLLOWING and thread is not None and thread.message_id is not None:
             changes.append(delivery)
-        elif is_old(event, now_ms) and not is_repeated(delivery):
+        elif is_history(delivery, event, now_ms):
             old.append(delivery)
         else:
             news.append(delivery)
@@ -394,7 +422,7 @@ def failed(message: Message, error: str) -> Sequence[Delivery]:
 def held_back(delivery: Delivery, held: Held) -> Delivery:
     """A delivery that waits for the end of a snooze or of quiet hours."""
     return msgspec.structs.replace(
-        delivery, due_at=held.until, error=SNOOZED if held.is_snoozed else delivery.error
+        delivery, due_at=held.until, error=SNOOZED if held.is_snoozed else QUIET
     )
 
 

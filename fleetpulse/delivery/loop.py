@@ -36,7 +36,7 @@ from fleetpulse.watch import Watch
 FIRST_MS = 60_000  # what is stored while everything starts is for the first start's chats too
 PAGE_EVENTS = 1000
 KNOWN_EVENTS = 10_000  # that are not read again: an event never changes
-TARGETS_AT_ONCE = 8
+TARGETS_AT_ONCE = 64  # as many may hang and hold up nobody
 ROUND_S = 1.0  # for those that are told to be done; a slow one goes on beside the next round
 
 
@@ -185,22 +185,35 @@ class Delivering:
         now: int,
     ) -> bool:
         """Whether this is the moment to tell it; if not, what becomes of it is recorded."""
-        if policy.is_moot(delivery, event, threads) or not self._still_matters(delivery, event):
+        reader = wishes.readers.get(delivery.target)
+        if reader is None:
+            return True  # to be refused
+        thread = threads.get((alert_id_of(event), delivery.target), Thread())
+        if event.state in policy.FOLLOWING and thread.told:
+            return True  # a change, without a sound
+        if (
+            policy.is_moot(delivery, event, threads)
+            or not policy.concerns(event, reader, wishes.groups)
+            or not self._still_matters(delivery, event, reader)
+        ):
             self._teller.record([policy.settled(delivery)])
             return False
-        reader = wishes.readers.get(delivery.target)
-        changes = threads.get((alert_id_of(event), delivery.target), Thread()).message_id
-        if reader is None or (event.state in policy.FOLLOWING and changes is not None):
-            return True  # without a sound, or to be refused
+        again_at = policy.told_again_at(delivery, reader)
+        if again_at is not None and again_at > now:
+            self._teller.record([msgspec.structs.replace(delivery, due_at=again_at)])
+            return False
         held = policy.held_until(event, reader, wishes, now)
         if held is None:
             return True
         self._teller.record([policy.held_back(delivery, held)])
         return False
 
-    def _still_matters(self, delivery: Delivery, event: AlertEvent) -> bool:
+    def _still_matters(self, delivery: Delivery, event: AlertEvent, reader: policy.Reader) -> bool:
+        """Whether what is told again, or after a snooze, is still so, and still to be told."""
         if not policy.is_repeated(delivery):
             return True
+        if delivery.sent_at is not None and policy.told_again_at(delivery, reader) is None:
+            return False
         return policy.still_matters(event, self._store.alerts.get(alert_id_of(event)))
 
     def _due(self, now: int) -> Sequence[Delivery]:
@@ -237,11 +250,13 @@ class Delivering:
         }
         told = self._store.deliveries.of_events(earlier) if earlier else ()
         threads: dict[tuple[str, str], Thread] = {}
-        for delivery in sorted(told, key=lambda each: each.sent_at or 0):  # the newest counts
+        for delivery in sorted(told, key=lambda each: each.sent_at or 0):
             key = (earlier[delivery.event_id], delivery.target)
-            before = threads.get(key, Thread()).message_id
-            message_id = policy.own_message(delivery) if self._sender.can_edit else None
-            threads[key] = Thread(message_id=message_id or before)
+            thread = threads.get(key, Thread())
+            message_ids = policy.own_message(delivery) if self._sender.can_edit else None
+            if message_ids is not None:
+                thread = thread.after(message_ids, State(delivery.event_id.rpartition(":")[2]))
+            threads[key] = thread
         return threads
 
 

@@ -14,6 +14,7 @@ from html import escape, unescape
 
 from fleetpulse.alerts import OFFLINE, AlertEvent, Rule, Severity, State
 from fleetpulse.delivery import notices
+from fleetpulse.delivery.charts import channel_of
 from fleetpulse.delivery.words import (
     about,
     ago,
@@ -33,6 +34,7 @@ CAUSES_TOLD = 3
 CAUSE_CHARACTERS = 160
 SUMMARY_LINES = 20
 GROUP_NAMES, GROUP_NAMES_IN_ALL = 8, 32  # of a line of a group, and of all: 4,096 characters fit
+QUOTED_LINES = 2  # of what a message said before: a photo has room for 1,024 characters
 LATE_MS = 60_000  # news older than this says how old it is
 
 CHART_STATES = (State.SOON, State.STRESSED)
@@ -96,11 +98,18 @@ def alert_buttons(event: AlertEvent, alert: Alert | None = None) -> tuple[Button
             may_be = f"/limit {event.device_id} {OFFLINE} off"
             return (*buttons, Button("May be offline", may_be))
     if not notices.is_notice(event):
-        buttons.append(Button("Chart", f"/chart {event.device_id}"))
+        buttons.append(Button("Chart", _chart_command(event)))
     if event.state is State.SOON or (alert is not None and _was_warning(alert)):
         buttons.append(Button("Right", f"/right {alert_id}"))
         buttons.append(Button("False alarm", f"/false {alert_id}"))
     return tuple(buttons)
+
+
+def _chart_command(event: AlertEvent) -> str:
+    """What draws the channel that the alert is about."""
+    rule = _rule(event)
+    channel = None if rule is None else channel_of(rule)
+    return f"/chart {event.device_id}" + ("" if channel is None else f" {channel.name}")
 
 
 def _was_warning(alert: Alert) -> bool:
@@ -121,14 +130,52 @@ def alert_post(
     began: for an event that ends something, the event that it ends, if it is known. alert: where
     all of it stands.
     """
-    ours = notices.is_notice(event)
-    lines = notices.alert_lines(event, began) if ours else _device_lines(event, began)
+    lines = _lines(event, began)
     if now_ms - event.at >= LATE_MS:
         lines.append(f"This was {ago(event.at, now_ms)}.")
-    if alert is not None and alert.acknowledged_at is not None:
-        lines.append(f"👌 Acknowledged by {escape(alert.acknowledged_by or 'somebody')}.")
+    lines += _seen_by(alert)
     buttons = alert_buttons(event, alert)
     return Post("\n".join(lines), buttons, events=(event,), telling=Telling.ALERT)
+
+
+def changed_post(
+    shown: AlertEvent,
+    told: AlertEvent,
+    began: AlertEvent | None,
+    now_ms: int,
+    alert: Alert | None,
+) -> Post:
+    """A message that was sent for one event, once the alert stands at another.
+
+    shown: where it stands; told: what the message was sent for. What it said stays readable, since
+    people and programs look for it.
+    """
+    if shown.state is told.state:
+        return alert_post(told, began, now_ms, alert)
+    came_true = shown.state is State.STRESSED and told.state is State.SOON
+    lines = _came_true(shown, told) if came_true else _lines(shown, began)
+    lines += ["", *_lines(told, None)[:QUOTED_LINES]]
+    lines += _seen_by(alert)
+    buttons = alert_buttons(shown, alert)
+    return Post("\n".join(lines), buttons, events=(shown,), telling=Telling.ALERT)
+
+
+def _came_true(stressed: AlertEvent, soon: AlertEvent) -> list[str]:
+    after = duration((stressed.at - soon.at) / 1000)
+    name = f"<b>{escape(stressed.device_id)}</b>"
+    return [f"{symbol(stressed)} {name} has reached its limit, {after} after this:"]
+
+
+def _lines(event: AlertEvent, began: AlertEvent | None) -> list[str]:
+    if notices.is_notice(event):
+        return notices.alert_lines(event, began)
+    return _device_lines(event, began)
+
+
+def _seen_by(alert: Alert | None) -> list[str]:
+    if alert is None or alert.acknowledged_at is None:
+        return []
+    return [f"👌 Acknowledged by {escape(alert.acknowledged_by or 'somebody')}."]
 
 
 def reminder_post(event: AlertEvent, alert: Alert | None, now_ms: int) -> Post:
@@ -150,34 +197,50 @@ def _device_lines(event: AlertEvent, began: AlertEvent | None) -> list[str]:
     return [line, *phrase.details(event, began)]
 
 
-def summary_post(events: Sequence[AlertEvent], now_ms: int) -> Post:
+def summary_post(
+    events: Sequence[AlertEvent],
+    now_ms: int,
+    alert_called: Callable[[str], Alert | None] = lambda _: None,
+) -> Post:
     """One message for events, oldest first, that happened while nobody could be told.
 
-    Each rule of each device has one line: how it ended, and how often something happened.
+    Each rule of each device has one line: where it stands, and how often something happened.
+    alert_called: finds an alert by its name.
     """
     by_alert: dict[tuple[str, str], list[AlertEvent]] = {}
     for event in events:
         by_alert.setdefault((event.device_id, event.rule), []).append(event)
     newest_first = sorted(by_alert.values(), key=lambda each: each[-1].at, reverse=True)
+    shown = newest_first[:SUMMARY_LINES]
+    alerts = [alert_called(alert_id_of(each[-1])) for each in shown]
     lines = [f"🕰 <b>While you were away</b>: {number_of(len(events), 'event')}"]
-    lines += [_summary_line(each, now_ms) for each in newest_first[:SUMMARY_LINES]]
+    lines += [_summary_line(*each, now_ms) for each in zip(shown, alerts, strict=True)]
     buttons: tuple[Button, ...] = ()
+    if any(alert and _waits(alert) for alert in alerts):
+        buttons = (Button("Acknowledge", "/ack"), Button("Alerts", "/alerts"))
     if len(newest_first) > SUMMARY_LINES:
         lines.append(f"and {len(newest_first) - SUMMARY_LINES:,} more")
-        buttons = (Button("Alerts", "/alerts"),)
+        buttons = buttons or (Button("Alerts", "/alerts"),)
     return Post("\n".join(lines), buttons, events=tuple(events), telling=Telling.SUMMARY)
 
 
-def group_post(events: Sequence[AlertEvent]) -> Post:
+def _waits(alert: Alert) -> bool:
+    """Whether it goes on, and nobody has said to have seen it."""
+    return alert.closed_at is None and alert.acknowledged_at is None
+
+
+def group_post(events: Sequence[AlertEvent], *, is_repeated: bool = False) -> Post:
     """One message for the news of many devices, oldest first: each is named, or counted.
 
-    Each rule of each device counts where it is now.
+    Each rule of each device counts where it is now. is_repeated: it lasts, and was told before.
     """
     newest = {(event.device_id, event.rule): event for event in events}
     ours = [event for event in newest.values() if notices.is_notice(event)]
     theirs = [event for event in newest.values() if not notices.is_notice(event)]
     devices = {event.device_id for event in theirs}
-    lines = [f"🔔 <b>{number_of(len(devices), 'device')}</b> at once"]
+    count = f"<b>{number_of(len(devices), 'device')}</b>"
+    still = f"🔁 {count} still, and nobody has acknowledged them"
+    lines = [still if is_repeated else f"🔔 {count} at once"]
     for event in ours:
         lines += notices.alert_lines(event, None)
     together: dict[tuple[int, str], list[AlertEvent]] = {}
@@ -185,7 +248,8 @@ def group_post(events: Sequence[AlertEvent]) -> Post:
         together.setdefault((_GROUP_ORDER.index(event.state), event.rule), []).append(event)
     names = min(GROUP_NAMES, GROUP_NAMES_IN_ALL // max(1, len(together)))
     lines += [_group_line(together[key], names) for key in sorted(together)]
-    buttons = (Button("Devices", "/devices"), Button("Alerts", "/alerts"))
+    first = Button("Ack all", "/ack all") if is_repeated else Button("Devices", "/devices")
+    buttons = (first, Button("Alerts", "/alerts"))
     return Post("\n".join(lines), buttons, events=tuple(events), telling=Telling.GROUP)
 
 
@@ -223,15 +287,21 @@ def _group_line(events: Sequence[AlertEvent], most_names: int) -> str:
     return f"{line}: {', '.join(names)}" + (f" and {rest:,} more" if rest else "")
 
 
-def _summary_line(events: Sequence[AlertEvent], now_ms: int) -> str:
+def _summary_line(events: Sequence[AlertEvent], alert: Alert | None, now_ms: int) -> str:
     newest = events[-1]
     if notices.is_notice(newest):
         return notices.summary_line(events, now_ms)
     count = f", {number_of(len(events), 'event')}" if len(events) > 1 else ""
-    return (
-        f"{symbol(newest)} <b>{escape(newest.device_id)}</b> {PHRASES[newest.state].past}"
-        f" ({_label(newest)}), {ago(newest.at, now_ms)}{count}"
-    )
+    name = f"<b>{escape(newest.device_id)}</b>"
+    if alert is not None and alert.closed_at is None:
+        phrase, seen = PHRASES[alert.state], " 👌" if alert.acknowledged_at is not None else ""
+        since = ago(alert.opened_at, now_ms)
+        return (
+            f"{phrase.symbol} {name} {phrase.words} ({_label(newest)}), began {since}{count}{seen}"
+        )
+    state, at = (newest.state, newest.at) if alert is None else (alert.state, alert.changed_at)
+    phrase = PHRASES[state]
+    return f"{phrase.symbol} {name} {phrase.past} ({_label(newest)}), {ago(at, now_ms)}{count}"
 
 
 def symbol(event: AlertEvent) -> str:
@@ -287,6 +357,8 @@ def _silent(event: AlertEvent, _began: AlertEvent | None) -> list[str]:
 
 
 def _heard_again(event: AlertEvent, began: AlertEvent | None) -> list[str]:
+    if event.value is not None:
+        return [f"Nothing was heard of it for {duration(event.value)}."]
     return [] if began is None else [f"It was offline for {_span(began, event)}."]
 
 

@@ -14,6 +14,7 @@ from fleetpulse.delivery.messages import (
     PHRASES,
     Post,
     alert_post,
+    changed_post,
     group_post,
     has_chart,
     reminder_post,
@@ -56,9 +57,9 @@ class Posts:
     def of(self, message: policy.Message) -> Post:
         """The post that says it. Raises StoreError."""
         if message.is_summary:
-            return summary_post(message.events, self._now_ms)
+            return summary_post(message.events, self._now_ms, self._store.alerts.get)
         if message.is_group:
-            return group_post(message.events)
+            return group_post(message.events, is_repeated=message.says_again)
         event = message.events[0]
         if message.is_repeated:
             reminder = replace(self._reminder(event), told_before_at=message.deliveries[-1].sent_at)
@@ -77,6 +78,18 @@ class Posts:
         if not has_chart(event) or not self._draws:
             return post
         return replace(post, photo=self._picture(event))
+
+    def changed(self, event: AlertEvent, told: State) -> Post:
+        """What a message says once this has happened, that told of the state `told` before.
+
+        Where the alert stands now, and below what the message was sent for. Raises StoreError.
+        """
+        alert = self._store.alerts.get(alert_id_of(event))
+        shown = self._shown(event, alert)
+        name = event_id(event.device_id, event.rule, event.episode, told)
+        before = shown if shown.state is told else self._store.alerts.event(name) or shown
+        post = changed_post(shown, before, self._began(shown), self._now_ms, alert)
+        return fitted(post, self._store.documents)
 
     def _shown(self, event: AlertEvent, alert: Alert | None) -> AlertEvent:
         """What the message of an alert says once this has happened: where the alert stands."""

@@ -59,10 +59,10 @@ def follow_only(store: Store, prefix: str, listed: Sequence[str], since_ms: int)
 
 
 def release(store: Store, prefix: str, now_ms: int) -> None:
-    """Look anew at what waits for the end of a snooze or of quiet hours, in these targets."""
+    """Look anew at all that waits in these targets: what people have decided may let it go."""
     limit = 1000
     while len(due := store.deliveries.due(prefix, ENDLESS, limit=limit)) == limit:
         limit *= 4
     for delivery in due:
-        if delivery.sent_at is None and delivery.due_at > now_ms:
+        if delivery.due_at > now_ms:
             store.deliveries.update(replace(delivery, due_at=now_ms))

@@ -11,6 +11,7 @@ from typing import Protocol
 from msgspec.structs import replace as with_fields
 
 from fleetpulse import policy
+from fleetpulse.alerts import State
 from fleetpulse.clock import Clock
 from fleetpulse.delivery.measures import Measures
 from fleetpulse.delivery.messages import Post
@@ -18,7 +19,7 @@ from fleetpulse.delivery.posts import Posts
 from fleetpulse.errors import NotifyError, StoreError
 from fleetpulse.notices import OURSELVES, Matter, Notices
 from fleetpulse.policy import Thread
-from fleetpulse.stores.episodes import alert_id_of
+from fleetpulse.stores.episodes import CLOSING, alert_id_of
 from fleetpulse.stores.protocols import Delivery, Device, Store
 from fleetpulse.watch import Watch
 
@@ -26,6 +27,7 @@ LAST_TRIES = 5  # to record, half a second apart, when we are to stop
 MESSAGES_A_ROUND = 10  # for one chat; then the others, and the outbox, have their turn
 FIRST_RETRY_S = 2.0
 LONGEST_RETRY_S = 60.0
+REMINDER = "r"  # before the id of a message that said that it lasts
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +119,7 @@ class Teller:
             if post is None:
                 continue
             try:
-                message_id = self._say(message, post, known)
+                message_id = self._say(message, post, posts, known)
             except NotifyError as problem:
                 self._not_sent(messages[place:], problem)
                 if not problem.permanent or problem.moved_to is not None:
@@ -125,7 +127,9 @@ class Teller:
             else:
                 self._note(message, message_id, wishes)
                 if message.is_single:
-                    known[_thread_key(message)] = Thread(message_id=message_id)
+                    before = known.get(_thread_key(message), Thread())
+                    state = message.events[-1].state
+                    known[_thread_key(message)] = before.after(message_id, state)
                 if self.rests(target, self._clock.now_ms()):
                     return
 
@@ -133,30 +137,35 @@ class Teller:
         self,
         message: policy.Message,
         post: Post,
+        posts: Posts,
         threads: Mapping[tuple[str, str], Thread],
     ) -> str:
         """Send it, or change what the target has.
 
         Gives the ids of the messages that tell of the alert, with blanks between: the first one,
-        and the answer to it when it got worse.
+        the answer to it when it got worse, and the last one that said that it lasts.
         """
         where = self._moved.get(message.target, message.target).removeprefix(self._prefix)
-        thread = threads.get(_thread_key(message)) if message.is_single else None
-        if not self._sender.can_edit or thread is None or thread.message_id is None:
+        thread = threads.get(_thread_key(message), Thread()) if message.is_single else Thread()
+        if not self._sender.can_edit or not thread.told:
             return self._sender.send(where, post)
-        first, *answers = thread.message_id.split()
+        first = thread.told[0][0]
         if message.is_repeated:
-            self._sender.send(where, replace(post, reply_to=first))
-            return thread.message_id
-        is_there = self._sender.edit(where, first, post)
-        for answer in answers:  # its buttons change too
-            self._sender.edit(where, answer, post)
-        if message.events[-1].state in policy.FOLLOWING:
-            return thread.message_id
-        # It got worse, and a change alone would make no sound.
-        if not is_there:
+            answer = self._sender.send(where, replace(post, reply_to=first))
+            kept = [each for each, _ in thread.told if not each.startswith(REMINDER)]
+            return " ".join([*kept, f"{REMINDER}{answer}"])
+        event = message.events[-1]
+        is_there = [
+            self._sender.edit(where, each.removeprefix(REMINDER), posts.changed(event, state))
+            for each, state in thread.told
+        ]
+        ids = str(thread.message_id)
+        if event.state is State.ACKNOWLEDGED or (event.state in CLOSING and any(is_there)):
+            return ids
+        # It got worse, and a change would make no sound; or there was nothing left to change.
+        if not is_there[0]:
             return self._sender.send(where, post)
-        return f"{thread.message_id} {self._sender.send(where, replace(post, reply_to=first))}"
+        return f"{ids} {self._sender.send(where, replace(post, reply_to=first))}"
 
     def _note(self, message: policy.Message, message_id: str, wishes: policy.Wishes) -> None:
         """Remember that a message was sent, and record it."""

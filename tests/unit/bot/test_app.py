@@ -174,7 +174,7 @@ def test_a_warning_comes_with_a_picture_and_its_button_draws_more(
         warning = await chatting.said("will soon be stressed")
         assert warning.photo is not None
         assert (warning.photo.width, warning.photo.height) == (800, 450)
-        chatting.chat.press(warning.message_id, "/chart pi-1")
+        chatting.chat.press(warning.message_id, "/chart pi-1 temperature_c")
         await chatting.said("temperature of the last hour")
 
     chatting.run(chatting.bot(), story())

@@ -19,6 +19,8 @@ from tests.contracts.builders import NOON, told
 
 ADA, BOB = "telegram:1", "telegram:2"
 PNG = b"a picture"
+# How the message of a warning changes when an episode of the builders comes true.
+CAME_TRUE = "has reached its limit, 1 min after this:"
 
 
 def words_of(text: str) -> str:

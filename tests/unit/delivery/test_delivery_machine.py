@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
 from fleetpulse.acknowledge import acknowledge
 from fleetpulse.alerts import AlertEvent, Severity, State
@@ -52,6 +53,7 @@ class NotedSender(FakeSender):
     """Remembers when each message came."""
 
     bench: Bench
+    muted: set[str] = field(default_factory=set)  # devices that the chat wants to hear nothing of
     said: list[Said] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -59,6 +61,8 @@ class NotedSender(FakeSender):
 
     def send(self, where: str, post: Post) -> str:
         message_id = super().send(where, post)
+        opening = {event.device_id for event in post.events if event.state in OPENING}
+        assert not opening & self.muted, (post.text, self.muted)
         self.said.append(Said(self.bench.clock.now_ms(), post))
         return message_id
 
@@ -71,7 +75,8 @@ class Delivery(RuleBasedStateMachine):
         self.bench = Bench()
         self.sender = self.bench.sender = NotedSender(self.bench)
         self.people = People(self.bench.store.documents)
-        self.prefer(is_quiet=False, repeat_s=600)
+        self.wanted = Preferences(repeat_s=600)
+        self._put_preferences()
         self.bench.start()
         self.bench.process.step()
         self.states = dict.fromkeys(DEVICES, State.OK)
@@ -80,6 +85,7 @@ class Delivery(RuleBasedStateMachine):
         self.seen_at: dict[str, int] = {}  # alert -> when somebody had seen it
         self.snoozed: set[str] = set()
         self.restarted_at: list[int] = []
+        self.once_muted: set[str] = set()
 
     @rule(device=st.sampled_from(DEVICES), which=st.integers(0, 1))
     def happen(self, device: str, which: int) -> None:
@@ -125,7 +131,7 @@ class Delivery(RuleBasedStateMachine):
             if self.states[device] in OPENING:
                 self.seen_at.setdefault(alert_id, now)
 
-    @rule(device=st.sampled_from(DEVICES), hours=st.integers(1, 3))
+    @rule(device=st.sampled_from(DEVICES), hours=st.sampled_from([1, 3, 100]))
     def snooze(self, device: str, hours: int) -> None:
         until = self.bench.clock.now_ms() + hours * 3_600 * SECOND
         self.people.snoozes.put(device, Snooze(until=until, said_by="Ada"))
@@ -139,11 +145,26 @@ class Delivery(RuleBasedStateMachine):
         self.snoozed.clear()
         release(self.bench.store, "", self.bench.clock.now_ms())
 
-    @rule(is_quiet=st.booleans(), repeat_s=st.sampled_from([600, 600, 0, 14_400]))
-    def prefer(self, is_quiet: bool, repeat_s: int) -> None:
-        """Quiet all day but for a minute at midnight, or never."""
-        quiet = QuietHours(begins=1, ends=0, zone="UTC") if is_quiet else None
-        self.people.preferences.put(ADA, Preferences(quiet=quiet, repeat_s=repeat_s))
+    @rule(
+        quiet_from=st.sampled_from([None, None, 1, 600, 1_200]),
+        repeat_s=st.sampled_from([600, 600, 0, 14_400]),
+    )
+    def prefer(self, quiet_from: int | None, repeat_s: int) -> None:
+        """Quiet from some minute of the day to midnight, or never."""
+        quiet = None if quiet_from is None else QuietHours(begins=quiet_from, ends=0, zone="UTC")
+        self.wanted = replace(self.wanted, quiet=quiet, repeat_s=repeat_s)
+        self._put_preferences()
+
+    @rule(devices=st.sets(st.sampled_from(DEVICES), max_size=3))
+    def mute(self, devices: set[str]) -> None:
+        """The chat wants to hear nothing of these devices, and of all others."""
+        self.sender.muted = devices
+        self.once_muted |= devices
+        self.wanted = replace(self.wanted, but_not=sorted(devices))
+        self._put_preferences()
+
+    def _put_preferences(self) -> None:
+        self.people.preferences.put(ADA, self.wanted)
         release(self.bench.store, ADA, self.bench.clock.now_ms())
 
     @rule()
@@ -184,7 +205,8 @@ class Delivery(RuleBasedStateMachine):
             return
         self.heal()
         self.end_snoozes()
-        self.prefer(is_quiet=False, repeat_s=0)
+        self.mute(set())
+        self.prefer(quiet_from=None, repeat_s=0)
         for _ in range(4):
             self.bench.later(700)
         waiting = [
@@ -194,7 +216,10 @@ class Delivery(RuleBasedStateMachine):
         ]
         assert waiting == []
         of_events = self.bench.store.deliveries.of_events(self.events)
-        assert {each.event_id for each in of_events} == set(self.events)
+        always_wanted = {
+            name for name, event in self.events.items() if event.device_id not in self.once_muted
+        }
+        assert always_wanted <= {each.event_id for each in of_events} <= set(self.events)
         assert {each.progress for each in of_events} <= {
             Progress.SENT,
             Progress.FOLDED,

@@ -20,7 +20,7 @@ from fleetpulse.people import (
 )
 from fleetpulse.stores.protocols import Progress
 from tests.contracts.builders import NOON, SECOND, a_chat, an_episode, an_event
-from tests.unit.delivery.bench import ADA, BOB, Bench
+from tests.unit.delivery.bench import ADA, BOB, CAME_TRUE, Bench
 
 MINUTE_S, HOUR_S = 60, 3_600
 
@@ -61,7 +61,7 @@ def test_an_alert_is_one_message_that_changes_and_is_answered_when_it_gets_worse
     assert [message_id for _, message_id, _ in bench.sender.edited] == ["1", "1", "2"]
     assert bench.sender.words() == [
         "will soon be stressed",
-        "is stressed",
+        CAME_TRUE,
         "is stressed",
         "has recovered",
         "has recovered",
@@ -121,6 +121,42 @@ def test_a_chat_that_rests_gets_its_next_message_later(bench: Bench) -> None:
         counts.append(len(bench.sender.sent))
 
     assert counts == [1, 1, 2, 2]
+
+
+def test_a_message_keeps_what_it_said_when_it_changes(bench: Bench) -> None:
+    happen_one_by_one(bench, *an_episode(at=NOON))
+
+    first, answer = (
+        [post.text for _, message_id, post in bench.sender.edited if message_id == each][-1]
+        for each in ("1", "2")
+    )
+    assert first.startswith("✅ <b>pi-1</b> has recovered")
+    assert "will soon be stressed\nProbability 87 %, expected in about 1 min." in first
+    assert "is stressed" not in first
+    assert "<b>pi-1</b> is stressed\nTemperature is 80.5 °C" in answer
+
+
+def test_the_end_is_told_anew_when_there_is_no_message_left_to_change(bench: Bench) -> None:
+    soon, stressed, recovered = an_episode(at=NOON)
+    happen_one_by_one(bench, soon, stressed)
+    bench.sender.gone |= {"1", "2"}
+
+    happen_one_by_one(bench, recovered)
+
+    assert len(bench.sender.sent) == 3
+    assert bench.sender.words()[-1] == "has recovered"
+
+
+def test_the_last_message_that_it_lasts_changes_with_the_alert(bench: Bench) -> None:
+    happen_one_by_one(bench, *an_episode(at=NOON)[:2])
+    for _ in range(2):
+        bench.later(DEFAULT_REPEAT_S)
+
+    seen(bench)
+    bench.later(1)
+
+    changed = {message_id for _, message_id, post in bench.sender.edited if "👌" in post.text}
+    assert changed == {"1", "2", "4"}
 
 
 # -- seen
@@ -239,6 +275,68 @@ def test_what_many_devices_have_in_common_is_repeated_in_one_message(bench: Benc
     assert "<b>50 devices</b>" in bench.sender.texts()[-1]
 
 
+def test_what_many_have_in_common_is_told_again_as_what_it_is(bench: Bench) -> None:
+    prefer(bench, repeat_s=600)
+    bench.happen(*(an_event(State.STRESSED, device_id=f"pi-{n}", at=NOON) for n in range(9)))
+    bench.later(1)
+
+    bench.later(600)
+
+    first, again = (post for _, post in bench.sender.sent)
+    assert first.text.startswith("🔔 <b>9 devices</b> at once")
+    assert again.text.startswith("🔁 <b>9 devices</b> still")
+    assert [button.command for button in again.buttons] == ["/ack all", "/alerts"]
+
+
+def test_another_repetition_counts_for_what_lasts_already(bench: Bench) -> None:
+    bench.happen(an_event(State.STRESSED))
+    bench.later(1)
+    prefer(bench, repeat_s=600)
+    release(bench.store, ADA, bench.clock.now_ms())
+
+    for _ in range(11):
+        bench.later(MINUTE_S)
+    told_again = len(bench.sender.sent)
+    prefer(bench, repeat_s=0)
+    for _ in range(20):
+        bench.later(MINUTE_S)
+
+    assert told_again == 2
+    assert len(bench.sender.sent) == 2
+
+
+def test_who_unsubscribes_is_told_no_more_of_what_lasts_but_sees_how_it_ends(
+    bench: Bench,
+) -> None:
+    prefer(bench, repeat_s=600)
+    bench.happen(an_event(State.STRESSED))
+    bench.later(1)
+    prefer(bench, repeat_s=600, hears=False)
+
+    for _ in range(30):
+        bench.later(MINUTE_S)
+    seen(bench)
+    bench.later(1)
+
+    assert len(bench.sender.sent) == 1
+    assert "👌" in bench.sender.edited[-1][2].text
+
+
+def test_whose_device_it_is_no_more_is_told_no_more() -> None:
+    bench = Bench(listed=[])
+    people(bench).people.put("Ada", Person(name="Ada"))
+    prefer(bench, ADA, person="Ada", repeat_s=600)
+    bench.store.chats.put(a_chat(ADA, subscribed_at=0))
+    bench.process.step()
+    happen_one_by_one(bench, an_event(State.STRESSED))
+
+    people(bench).people.put("Ada", Person(name="Ada", owns=["another"]))
+    for _ in range(30):
+        bench.later(MINUTE_S)
+
+    assert len(bench.sender.sent) == 1
+
+
 # -- snoozed
 
 
@@ -302,6 +400,33 @@ def test_a_snooze_that_is_taken_back_tells_what_lasts_at_once(bench: Bench) -> N
     assert len(bench.sender.sent) == 1
 
 
+def test_a_snooze_that_is_made_shorter_ends_sooner(bench: Bench) -> None:
+    snooze(bench, "pi-1", 72 * HOUR_S)
+    happen_one_by_one(bench, an_event(State.STRESSED))
+    snooze(bench, "pi-1", HOUR_S)
+    release(bench.store, "", bench.clock.now_ms())
+
+    bench.later(1)
+    before = list(bench.sender.read)
+    bench.later(HOUR_S)
+
+    assert before == []
+    assert bench.sender.texts()[0].startswith("🔁 <b>pi-1</b> is stressed")
+
+
+def test_the_end_of_a_snooze_brings_repetitions_back(bench: Bench) -> None:
+    prefer(bench, repeat_s=600)
+    happen_one_by_one(bench, an_event(State.STRESSED))
+    snooze(bench, "pi-1", 30 * 24 * HOUR_S)
+    bench.later(700)
+    people(bench).snoozes.take("pi-1")
+    release(bench.store, "", bench.clock.now_ms())
+
+    bench.later(1)
+
+    assert len(bench.sender.sent) == 2
+
+
 # -- quiet hours
 
 
@@ -334,7 +459,50 @@ def test_who_ends_the_quiet_hears_it_at_once(bench: Bench) -> None:
     release(bench.store, ADA, bench.clock.now_ms())
     bench.later(0)
 
-    assert bench.sender.words() == ["will soon be stressed"]
+    (text,) = bench.sender.texts()
+    assert "1 event" in text
+
+
+def test_after_quiet_hours_the_summary_says_what_still_lasts(bench: Bench) -> None:
+    quiet_now(bench, urgent=None)
+    other = an_event(State.STRESSED, device_id="pi-2", at=NOON)
+    happen_one_by_one(bench, *an_episode(at=NOON), an_event(State.STRESSED, device_id="pi-3"))
+    happen_one_by_one(bench, other)
+    seen(bench, "pi-2:heat:1")
+
+    bench.later(HOUR_S)
+    bench.later(MINUTE_S)
+
+    (post,) = [post for _, post in bench.sender.sent]
+    assert "✅ <b>pi-1</b> has recovered" in post.text
+    assert "<b>pi-3</b> is stressed (temperature), began 1 h" in post.text
+    assert [line for line in post.text.splitlines() if "pi-2" in line][0].endswith("👌")
+    assert [button.command for button in post.buttons] == ["/ack", "/alerts"]
+
+
+def test_what_is_new_when_quiet_hours_end_is_part_of_the_summary(bench: Bench) -> None:
+    quiet_now(bench)
+    bench.clock.advance(HOUR_S - 120)
+    happen_one_by_one(bench, an_event(at=bench.clock.now_ms()))
+
+    bench.later(180)
+
+    (text,) = bench.sender.texts()
+    assert text.startswith("🕰 <b>While you were away</b>: 1 event")
+
+
+def test_quiet_hours_that_are_made_shorter_end_sooner(bench: Bench) -> None:
+    prefer(bench, quiet=QuietHours(begins=720, ends=1380, zone="UTC"))
+    happen_one_by_one(bench, an_event())
+    quiet_now(bench)
+    release(bench.store, ADA, bench.clock.now_ms())
+
+    bench.later(1)
+    before = list(bench.sender.read)
+    bench.later(HOUR_S)
+
+    assert before == []
+    assert len(bench.sender.sent) == 1
 
 
 # -- whose

@@ -163,7 +163,7 @@ def test_a_warning_has_buttons_for_what_its_owner_may_do() -> None:
     assert [(button.label, button.command) for button in buttons] == [
         ("Ack", "/ack pi-1:heat:3"),
         ("Snooze 1 h", "/snooze pi-1 1h"),
-        ("Chart", "/chart pi-1"),
+        ("Chart", "/chart pi-1 temperature_c"),
         ("Right", "/right pi-1:heat:3"),
         ("False alarm", "/false pi-1:heat:3"),
     ]
