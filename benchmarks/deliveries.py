@@ -50,6 +50,7 @@ MOVED, MOVED_TO = GROUPS[1], -1_001_234_567_890
 MOVE_AT = 0.5
 NEVER = 2**53  # Unix ms
 LAST_S = 30.0  # for what still waits when the last event has happened
+DISTURBED_MS = 30_000  # what piled up behind a call that failed is told by then
 GATHERED = ("🔔", "🕰")  # what a message for many events begins with
 TOLD = {Progress.SENT, Progress.FOLDED}
 
@@ -217,7 +218,7 @@ def report(
     print(f"  lost {len(lost)}, doubled {len(unnamed)}, answers lost {counts['answers_lost']}")
     by_us = sum(call.is_answered for call in unnamed)
     print(f"  doubled though answered: {by_us}")
-    print_times(planned, late_s, gathered)
+    print_times(planned, late_s, gathered, troubled_by_chat(calls))
     return not lost and by_us == 0
 
 
@@ -226,17 +227,41 @@ def tells(call: Record, planned: Planned) -> bool:
     return planned.device_id in call.text or call.text.startswith(GATHERED)
 
 
+def troubled_by_chat(calls: Sequence[Record]) -> Mapping[int, Sequence[int]]:
+    """When calls for each chat went wrong, Unix ms."""
+    found: dict[int, list[int]] = {}
+    for call in calls:
+        if call.outcome != "ok" and call.chat_id is not None:
+            found.setdefault(call.chat_id, []).append(call.at)
+    return found
+
+
+def is_undisturbed(planned: Planned, troubled: Mapping[int, Sequence[int]], told_s: float) -> bool:
+    """Whether nothing went wrong in its chat from half a minute before it until it was told."""
+    until = planned.at + 1000 * told_s
+    return not any(
+        planned.at - DISTURBED_MS <= at <= until for at in troubled.get(planned.chat_id, ())
+    )
+
+
 def print_times(
-    planned: Sequence[Planned], late_s: Mapping[str, float], gathered: Collection[str]
+    planned: Sequence[Planned],
+    late_s: Mapping[str, float],
+    gathered: Collection[str],
+    troubled: Mapping[int, Sequence[int]],
 ) -> None:
     """From the queue to the Bot API, for the chats that asked for 30 s and the others."""
     told = [each for each in planned if each.event_id in late_s]
     others = [each for each in told if each.chat_id not in STOPPED]
+    undisturbed = [each for each in others if is_undisturbed(each, troubled, late_s[each.event_id])]
     kinds = {
         "all chats": told,
         f"chats that asked for {STOPPED_S} s": [each for each in told if each not in others],
         "other chats": others,
         "other chats, told one by one": [each for each in others if each.event_id not in gathered],
+        "and nothing went wrong there": [
+            each for each in undisturbed if each.event_id not in gathered
+        ],
     }
     print(f"  {'from the queue to the Bot API, s':<36}{'events':>8}", end="")
     print("".join(f"{name:>8}" for name in ("p50", "p95", "p99", "most")))
