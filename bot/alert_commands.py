@@ -26,6 +26,7 @@ BUTTONS_SHOWN = 6
 SNOOZE_MS = 3_600_000  # unless it is said how long
 LONGEST_SNOOZE_MS = 30 * 24 * 3_600_000
 EVERYTHING = "all"
+_FOR_EVERYBODY = "A snooze is for everybody, and not all of that is yours."
 _LENGTH = re.compile(r"([1-9][0-9]{0,4})(m|min|h|d)", re.ASCII)
 _UNIT_MS = {"m": 60_000, "min": 60_000, "h": 3_600_000, "d": 24 * 3_600_000}
 
@@ -140,18 +141,23 @@ def snooze(asked: Asked) -> Post:
 def _selector(asked: Asked, word: str) -> str:
     """What the word names: a group that there is, everything, or a device of this person."""
     if word == EVERYTHING:
+        if not asked.owns_everything:
+            raise InvalidWish(f"{_FOR_EVERYBODY} Snooze your devices by their names.")
         return "*"
     if word.startswith(GROUP):
-        if word.removeprefix(GROUP) not in asked.groups:
-            raise InvalidWish(f"I know no group called {word[:64]}; {_groups_known(asked)}.")
+        known = asked.groups_seen()
+        if word not in known:
+            raise InvalidWish(f"I know no group called {word[:64]}; {_groups_known(known)}.")
+        if not asked.owns_group(word):
+            raise InvalidWish(f"{_FOR_EVERYBODY} Snooze your devices of {word} by their names.")
         return word
     return asked.device(word).device_id
 
 
-def _groups_known(asked: Asked) -> str:
-    if not asked.groups:
+def _groups_known(known: Sequence[str]) -> str:
+    if not known:
         return "there are none yet: fleetpulse groups set NAME DEVICE…"
-    return "there are " + ", ".join(f"{GROUP}{name}" for name in asked.groups)
+    return "there are " + ", ".join(known)
 
 
 def _snoozes(asked: Asked) -> list[str]:
@@ -160,7 +166,7 @@ def _snoozes(asked: Asked) -> list[str]:
         f"😴 <b>{escape(EVERYTHING if selector == '*' else selector)}</b>: for another"
         f" {duration((each.until - now) / 1000)}, says {escape(each.said_by or 'somebody')}"
         for selector, each in asked.people.snoozes.all().items()
-        if each.until > now
+        if each.until > now and asked.sees_some_of(selector)
     ]
     return lasting or ["Nothing is snoozed. Write for example: /snooze pi-attic 2h"]
 
@@ -179,6 +185,8 @@ def model(asked: Asked) -> Post:
     """How often the warnings were right, of the fleet and of each model version."""
     if asked.words:
         raise WrongWords
+    if not asked.owns_everything:
+        return Post("This is told of the whole fleet, and not all of it is yours.")
     seen = past(asked.store, asked.now_ms)
     lines = ["<b>How often warnings were right</b>"]
     lines += [_record_line(f"{days} days", record) for days, record in seen.records().items()]

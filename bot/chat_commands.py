@@ -134,8 +134,9 @@ def _without(asked: Asked, before: Preferences, word: str) -> Preferences:
 def _selector(asked: Asked, word: str) -> str:
     """What the word names. Raises InvalidWish or UnknownDevice."""
     if word.startswith(GROUP):
-        if word.removeprefix(GROUP) not in asked.groups:
-            known = ", ".join(f"{GROUP}{name}" for name in asked.groups) or "none yet"
+        seen = asked.groups_seen()
+        if word not in seen:
+            known = ", ".join(seen) or "none yet"
             raise InvalidWish(f"I know no group called {word[:64]}; there are {known}.")
         return word
     if asked.store.devices.get(word) is not None:

@@ -21,7 +21,7 @@ from fleetpulse.alerts import (
 from fleetpulse.delivery import notices, trends
 from fleetpulse.delivery.messages import Button, Post, status_buttons
 from fleetpulse.delivery.words import about, ago, number_of, past_limit, percent, quantity
-from fleetpulse.errors import InvalidRule
+from fleetpulse.errors import InvalidRule, UnknownDevice
 from fleetpulse.notices import OURSELVES
 from fleetpulse.presence import is_ahead, is_fresh
 from fleetpulse.stores.protocols import Device, Store, StoredReading
@@ -65,6 +65,8 @@ def status(asked: Asked) -> Post:
     if len(asked.words) != 1:
         raise WrongWords
     if asked.words[0] == OURSELVES and asked.store.devices.get(OURSELVES) is None:
+        if not asked.sees(OURSELVES, OURSELVES):
+            raise UnknownDevice(OURSELVES)
         return Post("\n".join(notices.status_lines(asked.store, asked.now_ms)))
     device = asked.device(asked.words[0])
     reading = asked.store.readings.latest(device.device_id)

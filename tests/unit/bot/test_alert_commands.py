@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleetpulse.alerts import State
-from fleetpulse.people import Group, People, Person, Role
+from fleetpulse.people import Group, People, Person, Role, Snooze
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Store
 from tests.contracts.builders import NOON, SECOND, a_device, a_reading, an_event, scored, told
@@ -197,6 +197,82 @@ def test_lists_are_of_the_own_devices(store: Store) -> None:
     assert "pi-1" not in devices + alerts
     assert "1 device" in devices
     assert (seen_by(store, "pi-1"), seen_by(store, "pi-2")) == (None, "Bob")
+
+
+def test_who_owns_some_devices_sees_the_snoozes_of_those(store: Store) -> None:
+    for selector in ("pi-1", "pi-2", "pc-*", "@lab"):
+        snooze = Snooze(until=NOON + HOUR_MS, said_by="Ada")
+        People(store.documents).snoozes.put(selector, snooze)
+
+    listed = ask(store, "/snooze", person=OF_THE_LAB).text
+
+    assert [line.split("<b>")[1].split("</b>")[0] for line in listed.splitlines()] == [
+        "@lab",
+        "pi-2",
+    ]
+
+
+@pytest.mark.parametrize("text", ["/snooze @nobody", "/subscribe @nobody", "/snooze @vault"])
+def test_who_owns_some_devices_learns_no_other_groups(store: Store, text: str) -> None:
+    People(store.documents).groups.put("vault", Group(name="vault", devices=["pi-1"]))
+
+    said = ask(store, text, person=OF_THE_LAB).text
+
+    assert said == f"I know no group called {text.split()[1]}; there are @lab."
+
+
+@pytest.mark.parametrize(
+    ("devices", "is_allowed"),
+    [
+        (["pi-2"], True),
+        (["pi-2", "pc-1"], False),
+        (["pi-*"], False),
+        (["p?-2"], True),
+        (["pi-2", "pi-9"], False),  # it may come, and be another's
+    ],
+)
+def test_a_group_is_silenced_by_who_owns_all_of_it(
+    store: Store, devices: list[str], is_allowed: bool
+) -> None:
+    People(store.documents).groups.put("mixed", Group(name="mixed", devices=devices))
+    said = ask(store, "/snooze @mixed", person=Person(name="Bob", owns=["pi-2"])).text
+
+    assert said.startswith("@mixed is snoozed") is is_allowed
+    assert ("not all of that is yours" in said) is not is_allowed
+    assert list(snoozed(store)) == (["@mixed"] if is_allowed else [])
+
+
+def test_the_own_group_and_the_own_patterns_are_silenced_whatever_they_name(store: Store) -> None:
+    People(store.documents).groups.put("mine", Group(name="mine", devices=["pi-2", "pi-2-*"]))
+
+    by_group = ask(store, "/snooze @lab", person=OF_THE_LAB).text
+    by_pattern = ask(store, "/snooze @mine", person=Person(name="Bob", owns=["pi-2", "pi-2-*"]))
+
+    assert by_group.startswith("@lab is snoozed")
+    assert by_pattern.text.startswith("@mine is snoozed")
+
+
+def test_everything_is_silenced_by_who_owns_everything(store: Store) -> None:
+    said = ask(store, "/snooze all", person=OF_THE_LAB).text
+
+    assert said == (
+        "A snooze is for everybody, and not all of that is yours."
+        " Snooze your devices by their names."
+    )
+    assert snoozed(store) == {}
+
+
+def test_what_fleetpulse_says_of_itself_is_for_owners(store: Store) -> None:
+    assert ask(store, "/status fleetpulse", person=VIEWER).text.startswith("I know no device")
+    assert "fleetpulse" in ask(store, "/status fleetpulse", person=OF_THE_LAB).text
+    assert not ask(store, "/status fleetpulse").text.startswith("I know no device")
+
+
+def test_the_record_of_the_fleet_is_for_who_owns_the_fleet(store: Store) -> None:
+    assert ask(store, "/model", person=OF_THE_LAB).text == (
+        "This is told of the whole fleet, and not all of it is yours."
+    )
+    assert "How often" in ask(store, "/model", person=VIEWER).text
 
 
 # -- what is watched
