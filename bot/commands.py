@@ -93,6 +93,14 @@ def show_help(_asked: Asked) -> Post:
     return Post(f"{_command_list()}\n\nExample: /limit pi-attic heat 75")
 
 
+def pair(_asked: Asked) -> Post:
+    """How to get a code; a word that is one never comes here."""
+    return Post(
+        "Send me the code that <code>fleetpulse chats pair</code> or the dashboard shows, such as"
+        " /pair K6UU-X88H: this chat is then that person's. A code works once, for 10 minutes."
+    )
+
+
 COMMANDS: tuple[Command, ...] = (
     Command(name="start", help="what I do, and tell me here", reply=start),
     Command(name="help", help="what you can ask", reply=show_help),
@@ -148,6 +156,12 @@ COMMANDS: tuple[Command, ...] = (
         parameters="[device|@group|kind|rule]",
         help="what this chat is not told of",
         reply=chat_commands.unsubscribe,
+    ),
+    Command(
+        name="pair",
+        parameters="<code>",
+        help="make this chat the one of whom the code is for",
+        reply=pair,
     ),
     Command(name="model", help="how often my warnings were right", reply=alert_commands.model),
     Command(name="test", help="see what a warning looks like here", reply=alert_commands.test),
