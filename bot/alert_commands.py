@@ -8,13 +8,14 @@ from html import escape
 from itertools import islice
 
 from bot.asked import Asked, WrongWords
+from bot.naming import group_called, unknown_device
 from fleetpulse.acknowledge import acknowledge
 from fleetpulse.alerts import State
 from fleetpulse.delivery import notices
 from fleetpulse.delivery.messages import PHRASES, Button, Post, example_post
 from fleetpulse.delivery.readers import release
 from fleetpulse.delivery.words import about, ago, duration, number_of, quantity, rule_called
-from fleetpulse.errors import InvalidWish, UnknownAlert
+from fleetpulse.errors import InvalidWish, UnknownAlert, UnknownDevice
 from fleetpulse.people import GROUP, Snooze
 from fleetpulse.stores.pages import all_alerts
 from fleetpulse.stores.protocols import Alert, Opinion, Verdict
@@ -145,19 +146,13 @@ def _selector(asked: Asked, word: str) -> str:
             raise InvalidWish(f"{_FOR_EVERYBODY} Snooze your devices by their names.")
         return "*"
     if word.startswith(GROUP):
-        known = asked.groups_seen()
-        if word not in known:
-            raise InvalidWish(f"I know no group called {word[:64]}; {_groups_known(known)}.")
-        if not asked.owns_group(word):
+        if not asked.owns_group(group_called(asked, word)):
             raise InvalidWish(f"{_FOR_EVERYBODY} Snooze your devices of {word} by their names.")
         return word
-    return asked.device(word).device_id
-
-
-def _groups_known(known: Sequence[str]) -> str:
-    if not known:
-        return "there are none yet: fleetpulse groups set NAME DEVICE…"
-    return "there are " + ", ".join(known)
+    try:
+        return asked.device(word).device_id
+    except UnknownDevice:
+        raise unknown_device(asked, word, [*asked.groups_seen(), EVERYTHING]) from None
 
 
 def _snoozes(asked: Asked) -> list[str]:

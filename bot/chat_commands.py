@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from html import escape
+from zoneinfo import available_timezones
 
 from msgspec.structs import replace
 
 from bot.asked import Asked
+from bot.naming import UnknownName, group_called
 from fleetpulse.alerts import RULE_NAMES, Severity
 from fleetpulse.delivery.messages import Post
 from fleetpulse.delivery.readers import release
 from fleetpulse.delivery.words import duration
-from fleetpulse.errors import InvalidWish
+from fleetpulse.errors import InvalidWish, UnknownDevice
 from fleetpulse.people import GROUP, KIND, RULE, Preferences, QuietHours, checked_quiet
 
 SHORTEST_REPEAT_S = 60
@@ -22,6 +25,7 @@ _HOURS = re.compile(r"(\d{1,2})(?::([0-5]\d))?-(\d{1,2})(?::([0-5]\d))?", re.ASC
 _REPEAT = re.compile(r"repeat=(?:(\d{1,5})(m|min|h)|off)", re.ASCII)
 _UNIT_S = {"m": 60, "min": 60, "h": 3600}
 _ALL = "all"
+_NOTHING = "nothing"
 
 
 def preferences_of(asked: Asked) -> Preferences:
@@ -55,11 +59,23 @@ def _quiet_of(words: Iterable[str], before: QuietHours | None) -> QuietHours:
     for word in rest:
         if word.lower() in list(Severity):
             urgent = Severity(word.lower())
-        elif word.lower() == "nothing":
+        elif word.lower() == _NOTHING:
             urgent = None
         else:
-            zone = word
+            zone = _zone(word)
     return QuietHours(begins=begins, ends=ends, zone=zone, urgent=urgent)
+
+
+def _zone(word: str) -> str:
+    known = available_timezones()
+    if word in known:
+        return word
+    raise UnknownName(
+        word,
+        f"I know no time zone called {word[:64]}.",
+        [*known, *Severity, _NOTHING],
+        "They are called like Europe/Berlin.",
+    )
 
 
 def _quiet_words(quiet: QuietHours | None) -> str:
@@ -132,21 +148,23 @@ def _without(asked: Asked, before: Preferences, word: str) -> Preferences:
 
 
 def _selector(asked: Asked, word: str) -> str:
-    """What the word names. Raises InvalidWish or UnknownDevice."""
+    """What the word names. Raises UnknownName."""
     if word.startswith(GROUP):
-        seen = asked.groups_seen()
-        if word not in seen:
-            known = ", ".join(seen) or "none yet"
-            raise InvalidWish(f"I know no group called {word[:64]}; there are {known}.")
-        return word
-    if asked.store.devices.get(word) is not None:
+        return group_called(asked, word)
+    with suppress(UnknownDevice):
         return asked.device(word).device_id
-    name = word.lower()
+    name, kinds = word.lower(), {device.kind for device in asked.devices()}
     if name in RULE_NAMES:
         return f"{RULE}{name}"
-    if name in {device.kind for device in asked.devices()}:
+    if name in kinds:
         return f"{KIND}{name}"
-    return asked.device(word).device_id
+    raise UnknownName(
+        word,
+        f"I know nothing called {word[:64]}.",
+        [*(device.device_id for device in asked.devices()), *asked.groups_seen(), *RULE_NAMES]
+        + [*kinds, *Severity, _ALL],
+        "Write a device, a @group, a kind, or a rule; /devices lists the devices.",
+    )
 
 
 def _repeat_s(word: str) -> int:

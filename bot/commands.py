@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from html import escape
 
 from bot import alert_commands, chat_commands, device_commands
 from bot.asked import Asked, WrongWords
-from fleetpulse.delivery.messages import Post, status_buttons
+from bot.naming import UnknownName, nearest, suggestion, unknown_device
+from fleetpulse.delivery.messages import BUTTON_BYTES, Button, Post
 from fleetpulse.delivery.short_names import fitted, resolved
 from fleetpulse.errors import (
     InvalidRule,
@@ -24,6 +24,7 @@ from fleetpulse.errors import (
     UnknownDevice,
     UnknownRule,
 )
+from fleetpulse.stores.documents import DocumentStore
 
 log = logging.getLogger(__name__)
 
@@ -55,29 +56,56 @@ def answer(asked: Asked, text: str) -> Post:
 
     asked: who asks, without the words.
     """
-    name, *words = text.split() or [""]
-    command = command_of(text)
-    if command is None:
-        return Post(f"I do not know {escape(name[:64])!r}. Send /help to see what I know.")
-    if command.is_for_owners and not asked.may_change:
-        return Post("You may look, and choose what this chat hears; this is for owners.")
     try:
-        return fitted(_reply(command, asked, words), asked.store.documents)
+        return _pressable(_answer(asked, text), asked.store.documents)
     except StoreError as problem:
-        log.warning("no answer", extra={"command": command.name, "problem": str(problem)})
+        log.warning("no answer", extra={"line": text[:64], "problem": str(problem)})
         return Post("I cannot reach the store just now. Please try again in a minute.")
 
 
-def _reply(command: Command, asked: Asked, words: Sequence[str]) -> Post:
-    documents = asked.store.documents
+def _pressable(post: Post, documents: DocumentStore) -> Post:
+    """The post with the buttons that fit: a line of many words may not, and is typed again."""
+    post = fitted(post, documents)
+    fitting = [each for each in post.buttons if len(each.command.encode()) <= BUTTON_BYTES]
+    return replace(post, buttons=tuple(fitting))
+
+
+def _answer(asked: Asked, text: str) -> Post:
+    command = command_of(text)
+    name, *words = text.split() or [""]
+    if command is None:
+        return _unknown_command(name, words)
+    if command.is_for_owners and not asked.may_change:
+        return Post("You may look, and choose what this chat hears; this is for owners.")
+    words = [resolved(word, asked.store.documents) for word in words]
     try:
-        return command.reply(replace(asked, words=[resolved(word, documents) for word in words]))
+        return _reply(command, replace(asked, words=words))
+    except UnknownName as unknown:
+        return suggestion(unknown, " ".join([f"/{command.name}", *words]))
+
+
+def _reply(command: Command, asked: Asked) -> Post:
+    """The answer to the words. Raises UnknownName."""
+    try:
+        return command.reply(asked)
     except WrongWords:
         return Post(f"Usage: {escape(command.usage)}")
     except UnknownDevice as problem:
-        return _unknown_device(asked, problem.device_id)
-    except (UnknownRule, UnknownAlert, InvalidRule, InvalidWish) as problem:
+        raise unknown_device(asked, problem.device_id) from None
+    except UnknownRule as problem:
+        raise UnknownName(problem.rule, str(problem), problem.known) from None
+    except (UnknownAlert, InvalidRule, InvalidWish) as problem:
         return Post(escape(str(problem)))
+
+
+def _unknown_command(name: str, words: Sequence[str]) -> Post:
+    typed = name.removeprefix("/").partition("@")[0]
+    near = [f"/{each}" for each in nearest(typed, _BY_NAME)]
+    meant = f" Do you mean {' or '.join(near)}?" if near else ""
+    return Post(
+        f"I do not know {escape(name[:64])!r}.{meant} Send /help to see what I know.",
+        tuple(Button(each, " ".join([each, *words])) for each in near),
+    )
 
 
 def start(_asked: Asked) -> Post:
@@ -185,12 +213,3 @@ _BY_NAME: Mapping[str, Command] = {command.name: command for command in COMMANDS
 
 def _command_list() -> str:
     return "\n".join(f"{escape(command.usage)} - {command.help}" for command in COMMANDS)
-
-
-def _unknown_device(asked: Asked, name: str) -> Post:
-    names = {device.device_id.lower(): device.device_id for device in asked.devices()}
-    near = [names[each] for each in get_close_matches(name.lower(), names, n=3, cutoff=0.5)]
-    said = f"I know no device called {escape(name[:64])}."
-    if not near:
-        return Post(f"{said} /devices lists them.")
-    return Post(f"{said} Do you mean {escape(' or '.join(near))}?", status_buttons(near))

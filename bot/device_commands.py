@@ -10,6 +10,7 @@ import msgspec
 
 from bot.asked import Asked, WrongWords
 from bot.history_charts import SPANS, chart_of_device
+from bot.naming import UnknownName
 from fleetpulse.alerts import (
     STATUS_ORDER,
     RuleChange,
@@ -139,12 +140,14 @@ def _number(text: str) -> float:
 
 
 def _channel(name: str) -> Channel:
-    """The channel by its name, or by its label. Raises InvalidRule."""
+    """The channel by its name, or by its label. Raises UnknownName."""
     for channel in CHANNELS:
         if name in (channel.name, channel.name.partition("_")[0], channel.label):
             return channel
-    known = ", ".join(channel.name for channel in CHANNELS)
-    raise InvalidRule(f"I know no channel called {name[:32]!r}; there are {known}.")
+    known = [channel.name for channel in CHANNELS]
+    raise UnknownName(
+        name, f"I know no channel called {name[:32]}.", known, f"There are {', '.join(known)}."
+    )
 
 
 def _telling_channel(store: Store, device: Device) -> Channel:

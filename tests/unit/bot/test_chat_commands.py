@@ -123,10 +123,10 @@ def test_a_chat_is_told_what_it_is_told_of(store: Store) -> None:
     ("word", "said"),
     [
         ("pi-11", "Do you mean pi-1"),
-        ("@nobody", "I know no group called @nobody; there are @lab."),
+        ("@nobody", "I know no group called @nobody. There is @lab."),
         ("repeat=soon", "Write repeat=30m"),
         ("repeat=999h", "at the soonest, or 7 days"),
-        ("<b>", "I know no device called &lt;b&gt;"),
+        ("<b>", "I know nothing called &lt;b&gt;"),
     ],
 )
 def test_what_is_unknown_is_not_subscribed_to(store: Store, word: str, said: str) -> None:

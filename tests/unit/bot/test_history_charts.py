@@ -102,7 +102,7 @@ def test_what_was_not_measured_is_said_without_a_picture() -> None:
         ("/chart", "Usage: /chart"),
         ("/chart pi-1 1h 24h", "Usage: /chart"),
         ("/chart pi-1 load temperature_c", "Usage: /chart"),
-        ("/chart pi-1 warmth", "I know no channel called &#x27;warmth&#x27;; there are"),
+        ("/chart pi-1 warmth", "I know no channel called warmth. There are temperature_c, "),
         ("/chart pi-2", "Do you mean pi-1?"),
         ("/chart <b>", "I know no device called &lt;b&gt;"),
     ],
