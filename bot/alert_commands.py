@@ -105,7 +105,7 @@ def _ack_buttons(alerts: Sequence[Alert]) -> tuple[Button, ...]:
 
 
 def _alerts_called(asked: Asked, word: str) -> Sequence[Alert]:
-    if word == EVERYTHING:
+    if word.lower() == EVERYTHING:
         return [each for each in asked.open_alerts(1000) if each.acknowledged_at is None]
     try:
         return [asked.alert(word)]
@@ -124,7 +124,7 @@ def snooze(asked: Asked) -> Post:
     if len(words) > 2:
         raise WrongWords
     selector = _selector(asked, words[0])
-    snoozes, name = asked.people.snoozes, escape(words[0])
+    snoozes, name = asked.people.snoozes, _called(selector)
     if len(words) == 2 and words[1].lower() == "off":
         if snoozes.take(selector) is None:
             return Post(f"{name} is not snoozed.", is_brief=True)
@@ -141,7 +141,7 @@ def snooze(asked: Asked) -> Post:
 
 def _selector(asked: Asked, word: str) -> str:
     """What the word names: a group that there is, everything, or a device of this person."""
-    if word == EVERYTHING:
+    if word.lower() == EVERYTHING:
         if not asked.owns_everything:
             raise InvalidWish(f"{_FOR_EVERYBODY} Snooze your devices by their names.")
         return "*"
@@ -155,10 +155,14 @@ def _selector(asked: Asked, word: str) -> str:
         raise unknown_device(asked, word, [*asked.groups_seen(), EVERYTHING]) from None
 
 
+def _called(selector: str) -> str:
+    return EVERYTHING if selector == "*" else escape(selector)
+
+
 def _snoozes(asked: Asked) -> list[str]:
     now = asked.now_ms
     lasting = [
-        f"😴 <b>{escape(EVERYTHING if selector == '*' else selector)}</b>: for another"
+        f"😴 <b>{_called(selector)}</b>: for another"
         f" {duration((each.until - now) / 1000)}, says {escape(each.said_by or 'somebody')}"
         for selector, each in asked.people.snoozes.all().items()
         if each.until > now and asked.sees_some_of(selector)

@@ -83,16 +83,18 @@ def status(asked: Asked) -> Post:
 
 def chart(asked: Asked) -> Post:
     """A picture of a device's last hour, day or week."""
-    if not 1 <= len(asked.words) <= 3:
+    if not 1 <= len(asked.words) <= 4:
         raise WrongWords
     device = asked.device(asked.words[0])
     more = [word.lower() for word in asked.words[1:]]
     spans = [word for word in more if word in SPANS]
-    names = [word for word in more if word not in SPANS]
-    if len(spans) > 1 or len(names) > 1:
+    name_of_channel = " ".join(word for word in more if word not in SPANS)
+    if len(spans) > 1:
         raise WrongWords
     span = SPANS[spans[0] if spans else "1h"]
-    channel = _channel(names[0]) if names else _telling_channel(asked.store, device)
+    channel = (
+        _channel(name_of_channel) if name_of_channel else _telling_channel(asked.store, device)
+    )
     picture = chart_of_device(asked.store, device, channel, span, asked.now_ms)
     name = escape(device.device_id)
     others = tuple(
@@ -144,7 +146,7 @@ def _channel(name: str) -> Channel:
     for channel in CHANNELS:
         if name in (channel.name, channel.name.partition("_")[0], channel.label):
             return channel
-    known = [channel.name for channel in CHANNELS]
+    known = [channel.label for channel in CHANNELS]
     raise UnknownName(
         name, f"I know no channel called {name[:32]}.", known, f"There are {', '.join(known)}."
     )

@@ -108,6 +108,7 @@ def test_alerts_are_listed_with_a_button_for_each_that_nobody_has_seen(store: St
         ("pi-1 90min", "pi-1", HOUR_MS * 3 // 2),
         ("@lab 2h", "@lab", 2 * HOUR_MS),
         ("all 3d", "*", 72 * HOUR_MS),
+        ("ALL 3d", "*", 72 * HOUR_MS),
     ],
 )
 def test_a_device_a_group_or_everything_is_snoozed(

@@ -73,6 +73,13 @@ def test_the_other_spans_are_a_button_away() -> None:
     ]
 
 
+@pytest.mark.parametrize("words", ["load average 24h", "24h Load Average", "load_1m 24h"])
+def test_a_channel_is_called_by_a_label_of_two_words(words: str) -> None:
+    text = ask(a_week(hours=1), f"/chart pi-1 {words}").text
+
+    assert "load average in the last 24 hours" in text or "load average of the last" in text
+
+
 def test_an_hour_of_temperature_is_drawn_unless_it_is_said_otherwise() -> None:
     assert ask(a_week(), "/chart pi-1").text == "<b>pi-1</b>: temperature of the last hour."
     assert "temperature of the last 7 days" in ask(a_week(), "/chart pi-1 7d").text
@@ -101,8 +108,8 @@ def test_what_was_not_measured_is_said_without_a_picture() -> None:
     [
         ("/chart", "Usage: /chart"),
         ("/chart pi-1 1h 24h", "Usage: /chart"),
-        ("/chart pi-1 load temperature_c", "Usage: /chart"),
-        ("/chart pi-1 warmth", "I know no channel called warmth. There are temperature_c, "),
+        ("/chart pi-1 load temperature", "I know no channel called load temperature."),
+        ("/chart pi-1 warmth", "I know no channel called warmth. There are temperature, "),
         ("/chart pi-2", "Do you mean pi-1?"),
         ("/chart <b>", "I know no device called &lt;b&gt;"),
     ],

@@ -33,7 +33,10 @@ def store() -> Store:
         ("/snooze @lap off", "/snooze @lab off"),
         ("/ack rasberry1", "/ack raspberry1"),
         ("/chart rasberry1 load 24h", "/chart raspberry1 load 24h"),
-        ("/chart raspberry1 temprature 24h", "/chart raspberry1 temperature_c 24h"),
+        ("/chart raspberry1 temprature 24h", "/chart raspberry1 temperature 24h"),
+        ("/chart raspberry1 fan flow 7d", "/chart raspberry1 fan 7d"),
+        ("/chart raspberry1 Set Clok", "/chart raspberry1 set clock"),
+        ("/subscribe rule:haet", "/subscribe rule:heat"),
         ("/limit raspberry1 haet 70", "/limit raspberry1 heat 70"),
         ("/limit rasberry1 heat 70 °C", "/limit raspberry1 heat 70 °C"),
         ("/subscribe @lba critical", "/subscribe @lab critical"),
@@ -88,9 +91,9 @@ def test_what_is_others_is_not_offered(store: Store) -> None:
 
 
 def test_only_the_word_itself_is_replaced() -> None:
-    line = "/limit heat-1 Heat 70"
+    line = "/limit pre-heat heat-1 Heat 70"
 
-    assert with_name(line, "heat", r"\\1") == r"/limit heat-1 \\1 70"
+    assert with_name(line, "heat", r"\\1") == r"/limit pre-heat heat-1 \\1 70"
 
 
 def test_a_name_like_no_other_has_no_nearest() -> None:
