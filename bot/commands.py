@@ -38,6 +38,7 @@ class Command:
     help: str
     reply: Callable[[Asked], Post]
     is_for_owners: bool = False  # it changes what others see
+    is_typed: bool = True  # False: only buttons say it
 
     @property
     def usage(self) -> str:
@@ -100,7 +101,7 @@ def _reply(command: Command, asked: Asked) -> Post:
 
 def _unknown_command(name: str, words: Sequence[str]) -> Post:
     typed = name.removeprefix("/").partition("@")[0]
-    near = [f"/{each}" for each in nearest(typed, _BY_NAME)]
+    near = [f"/{each}" for each in nearest(typed, (command.name for command in MENU))]
     meant = f" Do you mean {' or '.join(near)}?" if near else ""
     return Post(
         f"I do not know {escape(name[:64])!r}.{meant} Send /help to see what I know.",
@@ -199,6 +200,7 @@ COMMANDS: tuple[Command, ...] = (
         help="say that a warning was right",
         reply=alert_commands.right,
         is_for_owners=True,
+        is_typed=False,
     ),
     Command(
         name="false",
@@ -206,10 +208,12 @@ COMMANDS: tuple[Command, ...] = (
         help="say that a warning was a false alarm",
         reply=alert_commands.false,
         is_for_owners=True,
+        is_typed=False,
     ),
 )
 _BY_NAME: Mapping[str, Command] = {command.name: command for command in COMMANDS}
+MENU: tuple[Command, ...] = tuple(command for command in COMMANDS if command.is_typed)
 
 
 def _command_list() -> str:
-    return "\n".join(f"{escape(command.usage)} - {command.help}" for command in COMMANDS)
+    return "\n".join(f"{escape(command.usage)} - {command.help}" for command in MENU)
