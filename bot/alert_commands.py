@@ -131,7 +131,13 @@ def snooze(asked: Asked) -> Post:
         release(asked.store, "", asked.now_ms)
         return Post(f"{name} is no longer snoozed.", is_brief=True)
     length_ms = _length_ms(words[1]) if len(words) == 2 else SNOOZE_MS
-    snoozes.put(selector, Snooze(until=asked.now_ms + length_ms, said_by=asked.said_as))
+    until, before = asked.now_ms + length_ms, snoozes.get(selector)
+    if before is not None and before.until > until:  # a press of "Snooze 1 h" shortens no holiday
+        lasts = duration((before.until - asked.now_ms) / 1000)
+        shorter = f"For less, say /snooze {name} off first."
+        return Post(f"{name} is snoozed for another {lasts}. {shorter}", is_brief=True)
+    snoozes.put(selector, Snooze(until=until, said_by=asked.said_as))
+    release(asked.store, "", asked.now_ms)
     return Post(
         f"{name} is snoozed for {duration(length_ms / 1000)}, for everybody. What still lasts then"
         " is told then.",

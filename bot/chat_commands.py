@@ -47,17 +47,21 @@ def preferences_of(asked: Asked) -> Preferences:
     return asked.people.preferences.get(asked.target) or Preferences()
 
 
+def _keep(asked: Asked, wanted: Preferences) -> None:
+    asked.people.preferences.put(asked.target, wanted)
+    release(asked.store, asked.target, asked.now_ms)
+
+
 def quiet(asked: Asked) -> Post:
     """When this chat wants to hear of nothing but what is urgent; without words: when that is."""
     before = preferences_of(asked)
     if not asked.words:
         return Post(_quiet_words(before.quiet))
     if [word.lower() for word in asked.words] == ["off"]:
-        asked.people.preferences.put(asked.target, replace(before, quiet=None))
-        release(asked.store, asked.target, asked.now_ms)
+        _keep(asked, replace(before, quiet=None))
         return Post("No quiet hours any more. What waited comes now.")
     wanted = checked_quiet(_quiet_of(asked.words, before.quiet))
-    asked.people.preferences.put(asked.target, replace(before, quiet=wanted))
+    _keep(asked, replace(before, quiet=wanted))
     return Post(_quiet_words(wanted))
 
 
@@ -120,7 +124,7 @@ def subscribe(asked: Asked) -> Post:
     after = replace(before, hears=True)
     for word in asked.words:
         after = _with(asked, after, word)
-    asked.people.preferences.put(asked.target, after)
+    _keep(asked, after)
     told = _told_words(after, asked.groups)
     if after.only and before.hears and not before.only:
         only = f"Only of {_names(after.only, asked.groups)} from now on; /subscribe all for"
@@ -134,7 +138,7 @@ def unsubscribe(asked: Asked) -> Post:
     after = before if asked.words else replace(before, hears=False)
     for word in asked.words:
         after = _without(asked, after, word)
-    asked.people.preferences.put(asked.target, after)
+    _keep(asked, after)
     return Post(_told_words(after, asked.groups))
 
 

@@ -9,7 +9,7 @@ from fleetpulse.people import Group, People, Person, Role, Snooze
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Store
 from tests.contracts.builders import NOON, SECOND, a_device, a_reading, an_event, scored, told
-from tests.unit.bot.asking import CHAT, ask
+from tests.unit.bot.asking import ANOTHER_CHAT, CHAT, LATER, ask, looked_at, wait
 
 VIEWER = Person(name="Eve", role=Role.VIEWER)
 OF_THE_LAB = Person(name="Bob", owns=["@lab"])
@@ -129,6 +129,53 @@ def test_a_snooze_is_listed_and_taken_back(store: Store) -> None:
     assert ended == "pi-1 is no longer snoozed."
     assert ask(store, "/snooze pi-1 off").text == "pi-1 is not snoozed."
     assert ask(store, "/snooze").text.startswith("Nothing is snoozed.")
+
+
+@pytest.mark.parametrize("words", ["pi-1 1h", "pi-1", "pi-1 30m"])
+def test_a_snooze_that_lasts_longer_is_kept_until_it_is_taken_back(
+    store: Store, words: str
+) -> None:
+    ask(store, "/snooze pi-1 2d")
+
+    kept = ask(store, f"/snooze {words}")
+    longest = snoozed(store)
+    ask(store, "/snooze pi-1 off")
+    ask(store, f"/snooze {words}")
+
+    assert kept.text == "pi-1 is snoozed for another 2 d. For less, say /snooze pi-1 off first."
+    assert kept.is_brief
+    assert longest == {"pi-1": NOON + 48 * HOUR_MS}
+    assert snoozed(store)["pi-1"] <= NOON + HOUR_MS
+
+
+def test_a_snooze_becomes_longer(store: Store) -> None:
+    ask(store, "/snooze pi-1 2h")
+    ask(store, "/snooze pi-1 1d")
+    ask(store, "/snooze pi-1", NOON + 24 * HOUR_MS)
+
+    assert snoozed(store) == {"pi-1": NOON + 25 * HOUR_MS}
+
+
+@pytest.mark.parametrize("lines", [["/snooze pi-1"], ["/snooze pi-1", "/snooze pi-1 off"]])
+def test_what_waits_anywhere_is_looked_at_when_a_snooze_changes(
+    store: Store, lines: list[str]
+) -> None:
+    for line in lines[:-1]:
+        ask(store, line)
+    wait(store)
+
+    ask(store, lines[-1])
+
+    assert looked_at(store) == {CHAT: NOON, ANOTHER_CHAT: NOON}
+
+
+def test_a_snooze_that_is_kept_lets_wait_what_waits(store: Store) -> None:
+    ask(store, "/snooze pi-1 2h")
+    wait(store)
+
+    ask(store, "/snooze pi-1 1h")
+
+    assert set(looked_at(store).values()) == {LATER}
 
 
 @pytest.mark.parametrize("length", ["0h", "-1h", "31d", "1y", "soon", "99999d"])

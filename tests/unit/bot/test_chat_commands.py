@@ -8,8 +8,8 @@ from fleetpulse.alerts import Severity
 from fleetpulse.people import Group, People, Person, Preferences, QuietHours
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Store
-from tests.contracts.builders import a_device, a_reading, scored
-from tests.unit.bot.asking import CHAT, ask
+from tests.contracts.builders import NOON, a_device, a_reading, scored
+from tests.unit.bot.asking import ANOTHER_CHAT, CHAT, LATER, ask, looked_at, wait
 
 
 @pytest.fixture
@@ -79,6 +79,29 @@ def test_hours_that_are_none_change_nothing(store: Store, words: str) -> None:
 
     assert preferences(store).quiet is None
     assert "<b>" not in said
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["/quiet 22-7", "/quiet off", "/subscribe all", "/unsubscribe heat", "/unsubscribe"],
+)
+def test_what_waits_in_the_chat_is_looked_at_when_it_wants_something_else(
+    store: Store, line: str
+) -> None:
+    wait(store)
+
+    say(store, line)
+
+    assert looked_at(store) == {CHAT: NOON, ANOTHER_CHAT: LATER}
+
+
+@pytest.mark.parametrize("line", ["/quiet", "/quiet night", "/subscribe", "/subscribe @nobody"])
+def test_what_waits_goes_on_waiting_when_nothing_changes(store: Store, line: str) -> None:
+    wait(store)
+
+    say(store, line)
+
+    assert set(looked_at(store).values()) == {LATER}
 
 
 # -- subscriptions
