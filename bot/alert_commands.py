@@ -8,13 +8,14 @@ from html import escape
 from itertools import islice
 
 from bot.asked import Asked, WrongWords
+from bot.naming import group_called, unknown_device
 from fleetpulse.acknowledge import acknowledge
 from fleetpulse.alerts import State
 from fleetpulse.delivery import notices
 from fleetpulse.delivery.messages import PHRASES, Button, Post, example_post
 from fleetpulse.delivery.readers import release
 from fleetpulse.delivery.words import about, ago, duration, number_of, quantity, rule_called
-from fleetpulse.errors import InvalidWish, UnknownAlert
+from fleetpulse.errors import InvalidWish, UnknownAlert, UnknownDevice
 from fleetpulse.people import GROUP, Snooze
 from fleetpulse.stores.pages import all_alerts
 from fleetpulse.stores.protocols import Alert, Opinion, Verdict
@@ -26,6 +27,7 @@ BUTTONS_SHOWN = 6
 SNOOZE_MS = 3_600_000  # unless it is said how long
 LONGEST_SNOOZE_MS = 30 * 24 * 3_600_000
 EVERYTHING = "all"
+_FOR_EVERYBODY = "A snooze is for everybody, and not all of that is yours."
 _LENGTH = re.compile(r"([1-9][0-9]{0,4})(m|min|h|d)", re.ASCII)
 _UNIT_MS = {"m": 60_000, "min": 60_000, "h": 3_600_000, "d": 24 * 3_600_000}
 
@@ -103,7 +105,7 @@ def _ack_buttons(alerts: Sequence[Alert]) -> tuple[Button, ...]:
 
 
 def _alerts_called(asked: Asked, word: str) -> Sequence[Alert]:
-    if word == EVERYTHING:
+    if word.lower() == EVERYTHING:
         return [each for each in asked.open_alerts(1000) if each.acknowledged_at is None]
     try:
         return [asked.alert(word)]
@@ -122,14 +124,20 @@ def snooze(asked: Asked) -> Post:
     if len(words) > 2:
         raise WrongWords
     selector = _selector(asked, words[0])
-    snoozes, name = asked.people.snoozes, escape(words[0])
+    snoozes, name = asked.people.snoozes, _called(selector)
     if len(words) == 2 and words[1].lower() == "off":
         if snoozes.take(selector) is None:
             return Post(f"{name} is not snoozed.", is_brief=True)
         release(asked.store, "", asked.now_ms)
         return Post(f"{name} is no longer snoozed.", is_brief=True)
     length_ms = _length_ms(words[1]) if len(words) == 2 else SNOOZE_MS
-    snoozes.put(selector, Snooze(until=asked.now_ms + length_ms, said_by=asked.said_as))
+    until, before = asked.now_ms + length_ms, snoozes.get(selector)
+    if before is not None and before.until > until:  # a press of "Snooze 1 h" shortens no holiday
+        lasts = duration((before.until - asked.now_ms) / 1000)
+        shorter = f"For less, say /snooze {name} off first."
+        return Post(f"{name} is snoozed for another {lasts}. {shorter}", is_brief=True)
+    snoozes.put(selector, Snooze(until=until, said_by=asked.said_as))
+    release(asked.store, "", asked.now_ms)
     return Post(
         f"{name} is snoozed for {duration(length_ms / 1000)}, for everybody. What still lasts then"
         " is told then.",
@@ -139,28 +147,31 @@ def snooze(asked: Asked) -> Post:
 
 def _selector(asked: Asked, word: str) -> str:
     """What the word names: a group that there is, everything, or a device of this person."""
-    if word == EVERYTHING:
+    if word.lower() == EVERYTHING:
+        if not asked.owns_everything:
+            raise InvalidWish(f"{_FOR_EVERYBODY} Snooze your devices by their names.")
         return "*"
     if word.startswith(GROUP):
-        if word.removeprefix(GROUP) not in asked.groups:
-            raise InvalidWish(f"I know no group called {word[:64]}; {_groups_known(asked)}.")
+        if not asked.owns_group(group_called(asked, word)):
+            raise InvalidWish(f"{_FOR_EVERYBODY} Snooze your devices of {word} by their names.")
         return word
-    return asked.device(word).device_id
+    try:
+        return asked.device(word).device_id
+    except UnknownDevice:
+        raise unknown_device(asked, word, [*asked.groups_seen(), EVERYTHING]) from None
 
 
-def _groups_known(asked: Asked) -> str:
-    if not asked.groups:
-        return "there are none yet: fleetpulse groups set NAME DEVICE…"
-    return "there are " + ", ".join(f"{GROUP}{name}" for name in asked.groups)
+def _called(selector: str) -> str:
+    return EVERYTHING if selector == "*" else escape(selector)
 
 
 def _snoozes(asked: Asked) -> list[str]:
     now = asked.now_ms
     lasting = [
-        f"😴 <b>{escape(EVERYTHING if selector == '*' else selector)}</b>: for another"
+        f"😴 <b>{_called(selector)}</b>: for another"
         f" {duration((each.until - now) / 1000)}, says {escape(each.said_by or 'somebody')}"
         for selector, each in asked.people.snoozes.all().items()
-        if each.until > now
+        if each.until > now and asked.sees_some_of(selector)
     ]
     return lasting or ["Nothing is snoozed. Write for example: /snooze pi-attic 2h"]
 
@@ -179,6 +190,8 @@ def model(asked: Asked) -> Post:
     """How often the warnings were right, of the fleet and of each model version."""
     if asked.words:
         raise WrongWords
+    if not asked.owns_everything:
+        return Post("This is told of the whole fleet, and not all of it is yours.")
     seen = past(asked.store, asked.now_ms)
     lines = ["<b>How often warnings were right</b>"]
     lines += [_record_line(f"{days} days", record) for days, record in seen.records().items()]

@@ -39,9 +39,12 @@ class Answers:
         Raises StoreError.
         """
         now = self._clock.now_ms()
+        paired = self._paired(target, title, text, now)
+        if paired is not None:
+            return paired
         person = self._person_at(target)
         if person is None:
-            return self._paired(target, title, text, now) or self._stranger(target)
+            return self._stranger(target)
         if follow(self._store, target, title, now):
             self._notices.report(Matter.CHAT_LOST, None, lost_chat(target))
         asked = Asked(
@@ -65,7 +68,7 @@ class Answers:
         return owner_of(preferences, people.people.all())
 
     def _paired(self, target: str, title: str, text: str, now: int) -> Post | None:
-        """The answer to a code; None: there is none in the text."""
+        """The answer to a code, whoever sends it; None: there is none in the text."""
         code = code_in(text)
         if code is None:
             return None

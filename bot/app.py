@@ -28,7 +28,7 @@ from telegram.request import HTTPXRequest
 
 from bot.addressing import Address
 from bot.answers import Answers
-from bot.commands import COMMANDS
+from bot.commands import MENU
 from bot.telegram_sender import TelegramSender, plain
 from fleetpulse.clock import Clock
 from fleetpulse.delivery.charts import chart_of, warm_up
@@ -188,7 +188,7 @@ class ChatBot:
             raise FleetpulseError("The bot was built without an updater.")
         await application.start()
         await self._start_asking(updater)
-        menu = [BotCommand(command.name, command.help) for command in COMMANDS]
+        menu = [BotCommand(command.name, command.help) for command in MENU]
         try:
             await application.bot.set_my_commands(menu)
         except TelegramError as problem:  # the menu is a comfort

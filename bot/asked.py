@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 from fleetpulse.alerts import Status
 from fleetpulse.errors import UnknownAlert, UnknownDevice
-from fleetpulse.people import Groups, People, Person, Role, owns
+from fleetpulse.people import GROUP, Groups, People, Person, Role, is_named, owns
 from fleetpulse.policy import OURSELVES
 from fleetpulse.presence import status_now
 from fleetpulse.stores.pages import all_devices
@@ -41,6 +42,11 @@ class Asked:
         """Whether this person may change what others see."""
         return self.person.role is Role.OWNER
 
+    @property
+    def owns_everything(self) -> bool:
+        """Whether every device is this person's, and those that will come."""
+        return not self.person.owns
+
     def status_of(self, reading: StoredReading | None) -> Status:
         """The status now of the device whose newest reading this is."""
         return status_now(reading, self.now_ms, self.stale_after_ms)
@@ -56,6 +62,33 @@ class Asked:
         return (
             device for device in all_devices(self.store) if self.sees(device.device_id, device.kind)
         )
+
+    def sees_some_of(self, selector: str) -> bool:
+        """Whether a selector names a device of this person; of others people learn nothing."""
+        return self.owns_everything or any(
+            is_named(selector, device.device_id, device.kind, self.groups)
+            for device in self.devices()
+        )
+
+    def groups_seen(self) -> list[str]:
+        """The selectors of the groups with a device of this person."""
+        selectors = [f"{GROUP}{name}" for name in self.groups]
+        return [selector for selector in selectors if self.sees_some_of(selector)]
+
+    def owns_group(self, selector: str) -> bool:
+        """Whether nothing in a group is another's."""
+        return (
+            self.owns_everything
+            or selector in self.person.owns
+            or all(map(self._owns_all_of, self.groups[selector.removeprefix(GROUP)].devices))
+        )
+
+    def _owns_all_of(self, pattern: str) -> bool:
+        if pattern in self.person.owns:
+            return True
+        # One that names no device yet may name another's: what is not known to be ours is not.
+        named = [each for each in all_devices(self.store) if fnmatchcase(each.device_id, pattern)]
+        return bool(named) and all(self.sees(each.device_id, each.kind) for each in named)
 
     def device(self, name: str) -> Device:
         """One of them. Raises UnknownDevice: of others' devices people learn nothing."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from html import escape
 
 from bot import alert_commands, chat_commands, device_commands
 from bot.asked import Asked, WrongWords
-from fleetpulse.delivery.messages import Post, status_buttons
+from bot.naming import UnknownName, nearest, suggestion, unknown_device
+from fleetpulse.delivery.messages import BUTTON_BYTES, Button, Post
 from fleetpulse.delivery.short_names import fitted, resolved
 from fleetpulse.errors import (
     InvalidRule,
@@ -24,6 +24,7 @@ from fleetpulse.errors import (
     UnknownDevice,
     UnknownRule,
 )
+from fleetpulse.stores.documents import DocumentStore
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Command:
     help: str
     reply: Callable[[Asked], Post]
     is_for_owners: bool = False  # it changes what others see
+    is_typed: bool = True  # False: only buttons say it
 
     @property
     def usage(self) -> str:
@@ -55,29 +57,56 @@ def answer(asked: Asked, text: str) -> Post:
 
     asked: who asks, without the words.
     """
-    name, *words = text.split() or [""]
-    command = command_of(text)
-    if command is None:
-        return Post(f"I do not know {escape(name[:64])!r}. Send /help to see what I know.")
-    if command.is_for_owners and not asked.may_change:
-        return Post("You may look, and choose what this chat hears; this is for owners.")
     try:
-        return fitted(_reply(command, asked, words), asked.store.documents)
+        return _pressable(_answer(asked, text), asked.store.documents)
     except StoreError as problem:
-        log.warning("no answer", extra={"command": command.name, "problem": str(problem)})
+        log.warning("no answer", extra={"line": text[:64], "problem": str(problem)})
         return Post("I cannot reach the store just now. Please try again in a minute.")
 
 
-def _reply(command: Command, asked: Asked, words: Sequence[str]) -> Post:
-    documents = asked.store.documents
+def _pressable(post: Post, documents: DocumentStore) -> Post:
+    """The post with the buttons that fit: a line of many words may not, and is typed again."""
+    post = fitted(post, documents)
+    fitting = [each for each in post.buttons if len(each.command.encode()) <= BUTTON_BYTES]
+    return replace(post, buttons=tuple(fitting))
+
+
+def _answer(asked: Asked, text: str) -> Post:
+    command = command_of(text)
+    name, *words = text.split() or [""]
+    if command is None:
+        return _unknown_command(name, words)
+    if command.is_for_owners and not asked.may_change:
+        return Post("You may look, and choose what this chat hears; this is for owners.")
+    words = [resolved(word, asked.store.documents) for word in words]
     try:
-        return command.reply(replace(asked, words=[resolved(word, documents) for word in words]))
+        return _reply(command, replace(asked, words=words))
+    except UnknownName as unknown:
+        return suggestion(unknown, " ".join([f"/{command.name}", *words]))
+
+
+def _reply(command: Command, asked: Asked) -> Post:
+    """The answer to the words. Raises UnknownName."""
+    try:
+        return command.reply(asked)
     except WrongWords:
         return Post(f"Usage: {escape(command.usage)}")
     except UnknownDevice as problem:
-        return _unknown_device(asked, problem.device_id)
-    except (UnknownRule, UnknownAlert, InvalidRule, InvalidWish) as problem:
+        raise unknown_device(asked, problem.device_id) from None
+    except UnknownRule as problem:
+        raise UnknownName(problem.rule, str(problem), problem.known) from None
+    except (UnknownAlert, InvalidRule, InvalidWish) as problem:
         return Post(escape(str(problem)))
+
+
+def _unknown_command(name: str, words: Sequence[str]) -> Post:
+    typed = name.removeprefix("/").partition("@")[0]
+    near = [f"/{each}" for each in nearest(typed, (command.name for command in MENU))]
+    meant = f" Do you mean {' or '.join(near)}?" if near else ""
+    return Post(
+        f"I do not know {escape(name[:64])!r}.{meant} Send /help to see what I know.",
+        tuple(Button(each, " ".join([each, *words])) for each in near),
+    )
 
 
 def start(_asked: Asked) -> Post:
@@ -91,6 +120,14 @@ def start(_asked: Asked) -> Post:
 def show_help(_asked: Asked) -> Post:
     """Every command with its words."""
     return Post(f"{_command_list()}\n\nExample: /limit pi-attic heat 75")
+
+
+def pair(_asked: Asked) -> Post:
+    """How to get a code; a word that is one never comes here."""
+    return Post(
+        "Send me the code that <code>fleetpulse chats pair</code> or the dashboard shows, such as"
+        " /pair K6UU-X88H: this chat is then that person's. A code works once, for 10 minutes."
+    )
 
 
 COMMANDS: tuple[Command, ...] = (
@@ -149,6 +186,12 @@ COMMANDS: tuple[Command, ...] = (
         help="what this chat is not told of",
         reply=chat_commands.unsubscribe,
     ),
+    Command(
+        name="pair",
+        parameters="<code>",
+        help="make this chat the one of whom the code is for",
+        reply=pair,
+    ),
     Command(name="model", help="how often my warnings were right", reply=alert_commands.model),
     Command(name="test", help="see what a warning looks like here", reply=alert_commands.test),
     Command(
@@ -157,6 +200,7 @@ COMMANDS: tuple[Command, ...] = (
         help="say that a warning was right",
         reply=alert_commands.right,
         is_for_owners=True,
+        is_typed=False,
     ),
     Command(
         name="false",
@@ -164,19 +208,12 @@ COMMANDS: tuple[Command, ...] = (
         help="say that a warning was a false alarm",
         reply=alert_commands.false,
         is_for_owners=True,
+        is_typed=False,
     ),
 )
 _BY_NAME: Mapping[str, Command] = {command.name: command for command in COMMANDS}
+MENU: tuple[Command, ...] = tuple(command for command in COMMANDS if command.is_typed)
 
 
 def _command_list() -> str:
-    return "\n".join(f"{escape(command.usage)} - {command.help}" for command in COMMANDS)
-
-
-def _unknown_device(asked: Asked, name: str) -> Post:
-    names = {device.device_id.lower(): device.device_id for device in asked.devices()}
-    near = [names[each] for each in get_close_matches(name.lower(), names, n=3, cutoff=0.5)]
-    said = f"I know no device called {escape(name[:64])}."
-    if not near:
-        return Post(f"{said} /devices lists them.")
-    return Post(f"{said} Do you mean {escape(' or '.join(near))}?", status_buttons(near))
+    return "\n".join(f"{escape(command.usage)} - {command.help}" for command in MENU)

@@ -10,6 +10,7 @@ import msgspec
 
 from bot.asked import Asked, WrongWords
 from bot.history_charts import SPANS, chart_of_device
+from bot.naming import UnknownName
 from fleetpulse.alerts import (
     STATUS_ORDER,
     RuleChange,
@@ -21,7 +22,7 @@ from fleetpulse.alerts import (
 from fleetpulse.delivery import notices, trends
 from fleetpulse.delivery.messages import Button, Post, status_buttons
 from fleetpulse.delivery.words import about, ago, number_of, past_limit, percent, quantity
-from fleetpulse.errors import InvalidRule
+from fleetpulse.errors import InvalidRule, UnknownDevice
 from fleetpulse.notices import OURSELVES
 from fleetpulse.presence import is_ahead, is_fresh
 from fleetpulse.stores.protocols import Device, Store, StoredReading
@@ -65,6 +66,8 @@ def status(asked: Asked) -> Post:
     if len(asked.words) != 1:
         raise WrongWords
     if asked.words[0] == OURSELVES and asked.store.devices.get(OURSELVES) is None:
+        if not asked.sees(OURSELVES, OURSELVES):
+            raise UnknownDevice(OURSELVES)
         return Post("\n".join(notices.status_lines(asked.store, asked.now_ms)))
     device = asked.device(asked.words[0])
     reading = asked.store.readings.latest(device.device_id)
@@ -80,16 +83,18 @@ def status(asked: Asked) -> Post:
 
 def chart(asked: Asked) -> Post:
     """A picture of a device's last hour, day or week."""
-    if not 1 <= len(asked.words) <= 3:
+    if not 1 <= len(asked.words) <= 4:
         raise WrongWords
     device = asked.device(asked.words[0])
     more = [word.lower() for word in asked.words[1:]]
     spans = [word for word in more if word in SPANS]
-    names = [word for word in more if word not in SPANS]
-    if len(spans) > 1 or len(names) > 1:
+    name_of_channel = " ".join(word for word in more if word not in SPANS)
+    if len(spans) > 1:
         raise WrongWords
     span = SPANS[spans[0] if spans else "1h"]
-    channel = _channel(names[0]) if names else _telling_channel(asked.store, device)
+    channel = (
+        _channel(name_of_channel) if name_of_channel else _telling_channel(asked.store, device)
+    )
     picture = chart_of_device(asked.store, device, channel, span, asked.now_ms)
     name = escape(device.device_id)
     others = tuple(
@@ -137,12 +142,14 @@ def _number(text: str) -> float:
 
 
 def _channel(name: str) -> Channel:
-    """The channel by its name, or by its label. Raises InvalidRule."""
+    """The channel by its name, or by its label. Raises UnknownName."""
     for channel in CHANNELS:
         if name in (channel.name, channel.name.partition("_")[0], channel.label):
             return channel
-    known = ", ".join(channel.name for channel in CHANNELS)
-    raise InvalidRule(f"I know no channel called {name[:32]!r}; there are {known}.")
+    known = [channel.label for channel in CHANNELS]
+    raise UnknownName(
+        name, f"I know no channel called {name[:32]}.", known, f"There are {', '.join(known)}."
+    )
 
 
 def _telling_channel(store: Store, device: Device) -> Channel:

@@ -1,6 +1,7 @@
 """A device's last hour, day or week as a picture: what was measured, and what was said of it.
 
-An hour is drawn from readings, longer spans from rollups, whose band is from lowest to highest.
+An hour is drawn from readings, longer spans from rollups, whose band is from lowest to highest;
+of a device that is new there are none yet, so that its readings are drawn.
 matplotlib is imported late, as for the charts of warnings.
 """
 
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 _HOUR_MS = 3_600_000
 MOST_ALERTS = 200
+_RESOLUTIONS = (Resolution.HOUR, Resolution.MINUTE, None)  # None: readings
+_FEWEST_POINTS = 2  # of a line
 _GAP_STEPS = 3  # a longer silence parts the line
 
 
@@ -144,15 +147,37 @@ def chart_of_device(
 def _points(
     store: Store, device: Device, channel: Channel, span: Span, now_ms: int
 ) -> Sequence[Point]:
+    """What was measured; while the span's own resolution makes no line yet, a finer one does."""
+    points: Sequence[Point] = []
+    for resolution in _RESOLUTIONS[_RESOLUTIONS.index(span.resolution) :]:
+        finer = _points_of(store, device, channel, span, resolution, now_ms)
+        points = max(points, finer, key=_measured)
+        if _measured(points) >= _FEWEST_POINTS:
+            break
+    return points
+
+
+def _measured(points: Sequence[Point]) -> int:
+    return sum(point.value is not None for point in points)
+
+
+def _points_of(
+    store: Store,
+    device: Device,
+    channel: Channel,
+    span: Span,
+    resolution: Resolution | None,
+    now_ms: int,
+) -> Sequence[Point]:
     since = now_ms - span.lasts_ms
-    if span.resolution is None:
+    if resolution is None:
         readings = store.readings.page(
             device.device_id, since=since, until=now_ms + 1, limit=MOST_POINTS, newest_first=True
         )
         return [_point_of_reading(reading, channel, now_ms) for reading in readings[::-1]]
     rollups = store.readings.rollups(
         device.device_id,
-        span.resolution,
+        resolution,
         since=since,
         until=now_ms + 1,
         limit=MOST_POINTS,

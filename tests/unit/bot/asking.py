@@ -6,11 +6,27 @@ from bot.asked import Asked
 from bot.commands import answer
 from fleetpulse.delivery.messages import Post
 from fleetpulse.people import People, Person
-from fleetpulse.stores.protocols import Store
+from fleetpulse.stores.protocols import Delivery, Store
 from tests.contracts.builders import NOON
 
 CHAT = "telegram:42"
 ADA = Person(name="Ada")
+ANOTHER_CHAT = "telegram:7"
+LATER = NOON + 3_600_000
+
+
+def wait(store: Store) -> None:
+    """Two chats have an event that waits for the end of a snooze or of quiet hours."""
+    waiting = [
+        Delivery(event_id="pi-1:heat:1:soon", target=target, due_at=LATER)
+        for target in (CHAT, ANOTHER_CHAT)
+    ]
+    store.deliveries.plan("bench", waiting, upto=1)
+
+
+def looked_at(store: Store) -> dict[str, int]:
+    """When each chat's event is looked at again."""
+    return {each.target: each.due_at for each in store.deliveries.due("telegram:", 2 * LATER)}
 
 
 def ask(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from fleetpulse.alerts import State
-from fleetpulse.people import Group, People, Person, Role
+from fleetpulse.people import Group, People, Person, Role, Snooze
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Store
 from tests.contracts.builders import NOON, SECOND, a_device, a_reading, an_event, scored, told
-from tests.unit.bot.asking import CHAT, ask
+from tests.unit.bot.asking import ANOTHER_CHAT, CHAT, LATER, ask, looked_at, wait
 
 VIEWER = Person(name="Eve", role=Role.VIEWER)
 OF_THE_LAB = Person(name="Bob", owns=["@lab"])
@@ -108,6 +108,7 @@ def test_alerts_are_listed_with_a_button_for_each_that_nobody_has_seen(store: St
         ("pi-1 90min", "pi-1", HOUR_MS * 3 // 2),
         ("@lab 2h", "@lab", 2 * HOUR_MS),
         ("all 3d", "*", 72 * HOUR_MS),
+        ("ALL 3d", "*", 72 * HOUR_MS),
     ],
 )
 def test_a_device_a_group_or_everything_is_snoozed(
@@ -130,6 +131,53 @@ def test_a_snooze_is_listed_and_taken_back(store: Store) -> None:
     assert ask(store, "/snooze").text.startswith("Nothing is snoozed.")
 
 
+@pytest.mark.parametrize("words", ["pi-1 1h", "pi-1", "pi-1 30m"])
+def test_a_snooze_that_lasts_longer_is_kept_until_it_is_taken_back(
+    store: Store, words: str
+) -> None:
+    ask(store, "/snooze pi-1 2d")
+
+    kept = ask(store, f"/snooze {words}")
+    longest = snoozed(store)
+    ask(store, "/snooze pi-1 off")
+    ask(store, f"/snooze {words}")
+
+    assert kept.text == "pi-1 is snoozed for another 2 d. For less, say /snooze pi-1 off first."
+    assert kept.is_brief
+    assert longest == {"pi-1": NOON + 48 * HOUR_MS}
+    assert snoozed(store)["pi-1"] <= NOON + HOUR_MS
+
+
+def test_a_snooze_becomes_longer(store: Store) -> None:
+    ask(store, "/snooze pi-1 2h")
+    ask(store, "/snooze pi-1 1d")
+    ask(store, "/snooze pi-1", NOON + 24 * HOUR_MS)
+
+    assert snoozed(store) == {"pi-1": NOON + 25 * HOUR_MS}
+
+
+@pytest.mark.parametrize("lines", [["/snooze pi-1"], ["/snooze pi-1", "/snooze pi-1 off"]])
+def test_what_waits_anywhere_is_looked_at_when_a_snooze_changes(
+    store: Store, lines: list[str]
+) -> None:
+    for line in lines[:-1]:
+        ask(store, line)
+    wait(store)
+
+    ask(store, lines[-1])
+
+    assert looked_at(store) == {CHAT: NOON, ANOTHER_CHAT: NOON}
+
+
+def test_a_snooze_that_is_kept_lets_wait_what_waits(store: Store) -> None:
+    ask(store, "/snooze pi-1 2h")
+    wait(store)
+
+    ask(store, "/snooze pi-1 1h")
+
+    assert set(looked_at(store).values()) == {LATER}
+
+
 @pytest.mark.parametrize("length", ["0h", "-1h", "31d", "1y", "soon", "99999d"])
 def test_a_length_that_is_none_is_refused(store: Store, length: str) -> None:
     assert "is no time that I know" in ask(store, f"/snooze pi-1 {length}").text
@@ -138,7 +186,7 @@ def test_a_length_that_is_none_is_refused(store: Store, length: str) -> None:
 
 def test_what_is_unknown_is_not_snoozed(store: Store) -> None:
     assert "Do you mean pi-1" in ask(store, "/snooze pi-11").text
-    assert ask(store, "/snooze @nobody").text == ("I know no group called @nobody; there are @lab.")
+    assert ask(store, "/snooze @nobody").text == ("I know no group called @nobody. There is @lab.")
     assert snoozed(store) == {}
 
 
@@ -184,7 +232,8 @@ def test_who_may_only_look_has_no_buttons_to_acknowledge(store: Store) -> None:
 def test_of_others_devices_people_learn_nothing(store: Store, text: str) -> None:
     post = ask(store, text, person=OF_THE_LAB)
 
-    assert post.text.startswith(("I know no device called pi-1", "There is no alert called"))
+    refusals = ("I know no device called pi-1", "I know nothing called pi-1", "There is no alert")
+    assert post.text.startswith(refusals)
     assert [button.label for button in post.buttons] in ([], ["pi-2"])
     assert store.rules.of("pi-1") == []
     assert seen_by(store, "pi-1") is None
@@ -197,6 +246,82 @@ def test_lists_are_of_the_own_devices(store: Store) -> None:
     assert "pi-1" not in devices + alerts
     assert "1 device" in devices
     assert (seen_by(store, "pi-1"), seen_by(store, "pi-2")) == (None, "Bob")
+
+
+def test_who_owns_some_devices_sees_the_snoozes_of_those(store: Store) -> None:
+    for selector in ("pi-1", "pi-2", "pc-*", "@lab"):
+        snooze = Snooze(until=NOON + HOUR_MS, said_by="Ada")
+        People(store.documents).snoozes.put(selector, snooze)
+
+    listed = ask(store, "/snooze", person=OF_THE_LAB).text
+
+    assert [line.split("<b>")[1].split("</b>")[0] for line in listed.splitlines()] == [
+        "@lab",
+        "pi-2",
+    ]
+
+
+@pytest.mark.parametrize("text", ["/snooze @nobody", "/subscribe @nobody", "/snooze @vault"])
+def test_who_owns_some_devices_learns_no_other_groups(store: Store, text: str) -> None:
+    People(store.documents).groups.put("vault", Group(name="vault", devices=["pi-1"]))
+
+    said = ask(store, text, person=OF_THE_LAB).text
+
+    assert said == f"I know no group called {text.split()[1]}. There is @lab."
+
+
+@pytest.mark.parametrize(
+    ("devices", "is_allowed"),
+    [
+        (["pi-2"], True),
+        (["pi-2", "pc-1"], False),
+        (["pi-*"], False),
+        (["p?-2"], True),
+        (["pi-2", "pi-9"], False),  # it may come, and be another's
+    ],
+)
+def test_a_group_is_silenced_by_who_owns_all_of_it(
+    store: Store, devices: list[str], is_allowed: bool
+) -> None:
+    People(store.documents).groups.put("mixed", Group(name="mixed", devices=devices))
+    said = ask(store, "/snooze @mixed", person=Person(name="Bob", owns=["pi-2"])).text
+
+    assert said.startswith("@mixed is snoozed") is is_allowed
+    assert ("not all of that is yours" in said) is not is_allowed
+    assert list(snoozed(store)) == (["@mixed"] if is_allowed else [])
+
+
+def test_the_own_group_and_the_own_patterns_are_silenced_whatever_they_name(store: Store) -> None:
+    People(store.documents).groups.put("mine", Group(name="mine", devices=["pi-2", "pi-2-*"]))
+
+    by_group = ask(store, "/snooze @lab", person=OF_THE_LAB).text
+    by_pattern = ask(store, "/snooze @mine", person=Person(name="Bob", owns=["pi-2", "pi-2-*"]))
+
+    assert by_group.startswith("@lab is snoozed")
+    assert by_pattern.text.startswith("@mine is snoozed")
+
+
+def test_everything_is_silenced_by_who_owns_everything(store: Store) -> None:
+    said = ask(store, "/snooze all", person=OF_THE_LAB).text
+
+    assert said == (
+        "A snooze is for everybody, and not all of that is yours."
+        " Snooze your devices by their names."
+    )
+    assert snoozed(store) == {}
+
+
+def test_what_fleetpulse_says_of_itself_is_for_owners(store: Store) -> None:
+    assert ask(store, "/status fleetpulse", person=VIEWER).text.startswith("I know no device")
+    assert "fleetpulse" in ask(store, "/status fleetpulse", person=OF_THE_LAB).text
+    assert not ask(store, "/status fleetpulse").text.startswith("I know no device")
+
+
+def test_the_record_of_the_fleet_is_for_who_owns_the_fleet(store: Store) -> None:
+    assert ask(store, "/model", person=OF_THE_LAB).text == (
+        "This is told of the whole fleet, and not all of it is yours."
+    )
+    assert "How often" in ask(store, "/model", person=VIEWER).text
 
 
 # -- what is watched

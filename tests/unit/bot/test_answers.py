@@ -65,6 +65,38 @@ def test_a_code_makes_the_chat_its_persons(hall: Hall, form: str) -> None:
     assert [chat.chat_id for chat in hall.store.chats.active()] == [STRANGER]
 
 
+@pytest.mark.parametrize("form", ["{}", "/pair {}", "/start {}"])
+def test_a_chat_that_is_listed_becomes_a_persons_by_a_code(hall: Hall, form: str) -> None:
+    code = hall.code(role=Role.VIEWER)
+
+    hello = hall.say(form.format(code), ADA)
+
+    assert hello.startswith("Hello Bob")
+    assert "this is for owners" in hall.say("/ack pi-1", ADA)
+
+
+def test_a_chat_that_is_paired_becomes_anothers_by_a_code(hall: Hall) -> None:
+    hall.say(hall.code("Bob"))
+
+    hello = hall.say(hall.code("Carl", owns=["pi-9"]))
+
+    assert hello.startswith("Hello Carl")
+    assert "pi-1" not in hall.say("/devices")
+
+
+def test_codes_are_counted_in_chats_that_are_known_too(hall: Hall) -> None:
+    tried = [hall.say("/pair AAAA-AAAA", ADA) for _ in range(TRIES_A_MINUTE + 1)]
+
+    assert all(each.startswith("That code is wrong") for each in tried[:-1])
+    assert tried[-1].startswith("Too many codes were tried.")
+
+
+@pytest.mark.parametrize("text", ["/pair", "/pair me", "/pair K6UU-X88"])
+def test_who_pairs_without_a_code_is_told_how_to_get_one(hall: Hall, text: str) -> None:
+    assert "fleetpulse chats pair" in hall.say(text, ADA)
+    assert "fleetpulse chats pair" in hall.say(text)
+
+
 def test_a_code_is_read_in_small_letters_and_without_its_hyphen(hall: Hall) -> None:
     assert hall.say(hall.code().lower().replace("-", "")).startswith("Hello Bob")
 

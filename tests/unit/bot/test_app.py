@@ -152,7 +152,9 @@ def test_a_question_is_answered_and_the_menu_is_set(chatting: Chatting) -> None:
     seconds = chatting.run(chatting.bot(), story())
 
     assert seconds < 3
-    assert "status" in [each["command"] for each in chatting.chat.commands_shown()]
+    menu = [each["command"] for each in chatting.chat.commands_shown()]
+    assert "status" in menu
+    assert "right" not in menu
 
 
 def test_a_device_is_as_patiently_awaited_as_its_interval_asks(chatting: Chatting) -> None:

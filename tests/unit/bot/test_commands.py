@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands import COMMANDS
+from bot.commands import COMMANDS, MENU
 from bot.device_commands import DEVICES_SHOWN
 from fleetpulse import errors
 from fleetpulse.alerts import RULE_NAMES, Status, rule_named
@@ -47,7 +47,7 @@ def test_start_says_what_will_happen_and_what_can_be_asked(store: Store) -> None
     text = ask(store, "/start")
 
     assert "before" in text
-    assert all(f"/{command.name}" in text for command in COMMANDS)
+    assert all(f"/{command.name}" in text for command in MENU)
 
 
 def test_a_chat_can_see_what_a_warning_looks_like(store: Store) -> None:
@@ -61,9 +61,19 @@ def test_a_chat_can_see_what_a_warning_looks_like(store: Store) -> None:
 def test_help_is_made_from_the_table(store: Store) -> None:
     text = ask(store, "/help")
 
-    for command in COMMANDS:
+    for command in MENU:
         assert f"- {command.help}" in text
     assert "/limit &lt;device&gt; &lt;rule&gt; &lt;value|on|off&gt;" in text
+
+
+@pytest.mark.parametrize("name", ["right", "false"])
+def test_what_only_buttons_say_is_in_no_menu(store: Store, name: str) -> None:
+    post = asking.ask(store, f"/{name}x")
+
+    assert f"/{name}" not in ask(store, "/help") + ask(store, "/start")
+    assert name not in [command.name for command in MENU]
+    assert f"/{name}" not in [button.label for button in post.buttons]
+    assert ask(store, f"/{name} pi-9:heat:1").startswith("There is no alert called")
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,13 @@ def test_the_other_spans_are_a_button_away() -> None:
     ]
 
 
+@pytest.mark.parametrize("words", ["load average 24h", "24h Load Average", "load_1m 24h"])
+def test_a_channel_is_called_by_a_label_of_two_words(words: str) -> None:
+    text = ask(a_week(hours=1), f"/chart pi-1 {words}").text
+
+    assert "load average in the last 24 hours" in text or "load average of the last" in text
+
+
 def test_an_hour_of_temperature_is_drawn_unless_it_is_said_otherwise() -> None:
     assert ask(a_week(), "/chart pi-1").text == "<b>pi-1</b>: temperature of the last hour."
     assert "temperature of the last 7 days" in ask(a_week(), "/chart pi-1 7d").text
@@ -89,6 +96,71 @@ def test_a_machine_without_a_temperature_is_drawn_by_its_load() -> None:
     assert ask(store, "/chart pc-1").text == "<b>pc-1</b>: load of the last hour."
 
 
+@pytest.mark.parametrize("span", ["24h", "7d"])
+@pytest.mark.parametrize("rolled", [(), (Resolution.MINUTE,)])
+def test_the_first_hour_is_drawn_from_what_is_finer_than_the_span_wants(
+    span: str, rolled: tuple[Resolution, ...]
+) -> None:
+    store = MemoryStore()
+    readings = [a_reading(at=NOON - at * SECOND, seq=99 - at) for at in range(50)]
+    store.save(scored(*readings, new_devices=[a_device()]))
+    for resolution in rolled:
+        store.roll(resolution, [("pi-1", NOON - 60 * SECOND), ("pi-1", NOON)])
+
+    post = ask(store, f"/chart pi-1 {span}")
+
+    assert post.photo is not None
+    assert post.text == f"<b>pi-1</b>: temperature of {SPANS[span].words}."
+
+
+def test_an_hour_that_lacks_the_channel_is_no_reason_not_to_look_further() -> None:
+    store = MemoryStore()
+    old = a_reading(at=NOON - 5 * HOUR, seq=1, fan_cfm=None)
+    store.save(scored(old, a_reading(seq=2, fan_cfm=3.0), new_devices=[a_device()]))
+    for resolution in (Resolution.MINUTE, Resolution.HOUR):
+        store.roll(resolution, [("pi-1", old.measured_at)])
+
+    assert ask(store, "/chart pi-1 fan 7d").photo is not None
+
+
+def test_one_hour_is_no_line_so_that_its_minutes_are_drawn() -> None:
+    minutes, hour = MemoryStore(), MemoryStore()
+    readings = [a_reading(at=NOON - at * 60 * SECOND, seq=99 - at) for at in range(1, 50)]
+    buckets = [("pi-1", reading.measured_at) for reading in readings]
+    for store in (minutes, hour):
+        store.save(scored(*readings, new_devices=[a_device()]))
+        store.roll(Resolution.MINUTE, buckets)
+    hour.roll(Resolution.HOUR, [("pi-1", NOON - HOUR)])
+
+    assert pixels(hour, "7d").tobytes() == pixels(minutes, "7d").tobytes()
+
+
+def test_one_hour_is_drawn_when_its_readings_are_gone() -> None:
+    store = MemoryStore()
+    old = a_reading(at=NOON - 72 * HOUR)
+    store.save(scored(old, new_devices=[a_device()]))
+    for resolution in (Resolution.MINUTE, Resolution.HOUR):
+        store.roll(resolution, [("pi-1", old.measured_at)])
+    for resolution in (Resolution.RAW, Resolution.MINUTE):
+        store.prune(resolution, NOON - 24 * HOUR)
+
+    post = ask(store, "/chart pi-1 7d")
+
+    assert store.readings.count() == 0
+    assert post.photo is not None
+
+
+@pytest.mark.parametrize("span", SPANS)
+def test_a_device_without_readings_has_not_measured_anything_in_any_span(span: str) -> None:
+    store = MemoryStore()
+    store.save(scored(new_devices=[a_device()]))
+
+    post = ask(store, f"/chart pi-1 {span}")
+
+    assert post.photo is None
+    assert "has not measured temperature in" in post.text
+
+
 def test_what_was_not_measured_is_said_without_a_picture() -> None:
     post = ask(a_week(), "/chart pi-1 fan_cfm")
 
@@ -101,8 +173,8 @@ def test_what_was_not_measured_is_said_without_a_picture() -> None:
     [
         ("/chart", "Usage: /chart"),
         ("/chart pi-1 1h 24h", "Usage: /chart"),
-        ("/chart pi-1 load temperature_c", "Usage: /chart"),
-        ("/chart pi-1 warmth", "I know no channel called &#x27;warmth&#x27;; there are"),
+        ("/chart pi-1 load temperature", "I know no channel called load temperature."),
+        ("/chart pi-1 warmth", "I know no channel called warmth. There are temperature, "),
         ("/chart pi-2", "Do you mean pi-1?"),
         ("/chart <b>", "I know no device called &lt;b&gt;"),
     ],
