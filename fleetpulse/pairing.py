@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from fleetpulse.errors import InvalidWish
 from fleetpulse.people import Code, People, Person, Preferences, Role
 from fleetpulse.stores.protocols import Chat, Store
 
@@ -22,7 +23,7 @@ TRIES_A_MINUTE = 5  # of one chat
 ALL_TRIES_A_MINUTE = 60  # of all strangers together
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # 32, none of which looks like another
 _HALF = f"[{_LETTERS}]{{4}}"
-_CODE = re.compile(rf"(?:/(?:start|pair)(?:@\w+)?\s+)?({_HALF})-?({_HALF})", re.IGNORECASE)
+_CODE = re.compile(rf"(?:/(?:start|pair)(?:@\w+)?\s+)?({_HALF})[-\s]?({_HALF})", re.IGNORECASE)
 _MINUTE_MS = 60_000
 
 
@@ -93,9 +94,9 @@ def drop_old_codes(store: Store, now_ms: int) -> None:
 
 
 def checked_person(name: str, role: Role, owns: Sequence[str]) -> Person:
-    """A person with a name that can be read. Raises ValueError."""
+    """A person with a name that can be read. Raises InvalidWish."""
     if not re.fullmatch(r"[^\W_][\w .'-]{0,63}", name):
-        raise ValueError("A person's name has 1 to 64 letters, digits, spaces, and . ' - _.")
+        raise InvalidWish("A person's name has 1 to 64 letters, digits, spaces, and . ' - _.")
     return Person(name=name, role=role, owns=list(owns))
 
 

@@ -12,7 +12,6 @@ from api.bodies import body_as
 from api.documented import WRITTEN, documented, page_model, with_models
 from api.fields import moment, texts, words
 from api.parts import now_ms, store
-from fleetpulse.errors import InvalidWish
 from fleetpulse.pairing import (
     CODE_MS,
     checked_person,
@@ -142,10 +141,7 @@ class Codes(Resource):
 
 def person_of(wanted: Wanted) -> Person:
     """The person that is wanted, checked. Raises InvalidWish."""
-    try:
-        person = checked_person(wanted.name, wanted.role, wanted.owns)
-    except ValueError as problem:
-        raise InvalidWish(str(problem)) from problem
+    person = checked_person(wanted.name, wanted.role, wanted.owns)
     checked_selectors(person.owns, Kept(store().documents).groups.all())
     return person
 

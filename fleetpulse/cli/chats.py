@@ -10,7 +10,7 @@ from fleetpulse.cli.tables import table
 from fleetpulse.cli.with_store import run
 from fleetpulse.clock import SystemClock
 from fleetpulse.pairing import CODE_MS, checked_person, drop_old_codes, forget, make_code
-from fleetpulse.people import People, Preferences, Role
+from fleetpulse.people import People, Person, Preferences, Role, checked_selectors
 from fleetpulse.stores.protocols import Store
 
 _COLUMNS = ("chat", "title", "person", "role", "devices", "hears")
@@ -22,17 +22,34 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def pair(store: Store, options: argparse.Namespace) -> int:
-    """Make a code and show it. Raises ValueError for a name that is none."""
+    """Make a code and show it. Raises InvalidWish for names that are none."""
     now_ms = SystemClock().now_ms()
+    before = People(store.documents).people.get(options.person)
+    person = _person(store, options, before)
     drop_old_codes(store, now_ms)
-    person = checked_person(options.person, options.role, options.owns or [])
     code = make_code(store, person, now_ms=now_ms)
     sys.stdout.write(f"{code}\n")
+    if before is not None and person != before:
+        sys.stderr.write(f"{person.name} was {_what(before)}, and is now {_what(person)}.\n")
     sys.stderr.write(
         f"Send this to the bot within {CODE_MS // 60_000} minutes, in the chat that is to be"
         f" {person.name}'s. It works once.\n"
     )
     return 0
+
+
+def _person(store: Store, options: argparse.Namespace, before: Person | None) -> Person:
+    """The person as before, but for what is said; somebody new is an owner of every device."""
+    known = before or Person(name=options.person)
+    owns = known.owns
+    if options.owns is not None:
+        owns = checked_selectors(options.owns, People(store.documents).groups.all())
+    return checked_person(options.person, options.role or known.role, owns)
+
+
+def _what(person: Person) -> str:
+    """What somebody is, in words."""
+    return f"{person.role} of {' '.join(person.owns) or 'every device'}"
 
 
 def list_chats(store: Store, _: argparse.Namespace) -> int:
@@ -81,15 +98,16 @@ def _parser() -> argparse.ArgumentParser:
         "--role",
         type=Role,
         choices=list(Role),
-        default=Role.OWNER,
         metavar="ROLE",
-        help="owner (may acknowledge, snooze, change limits) or viewer",
+        help="owner (may acknowledge, snooze, change limits) or viewer (default: as before, or"
+        " owner)",
     )
     one.add_argument(
         "--owns",
         nargs="+",
         metavar="DEVICE",
-        help="devices, patterns like 'lab-*', or groups like @lab (default: all)",
+        help="devices, patterns like 'lab-*', or groups like @lab; '*' is all (default: as before,"
+        " or all)",
     )
 
     one = commands.add_parser("list", help="show the chats and whose they are")

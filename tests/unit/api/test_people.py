@@ -68,6 +68,35 @@ def test_a_group_that_cannot_be_is_refused_in_words(
     assert items(client, GROUPS) == []
 
 
+def test_a_group_that_is_used_is_not_removed_and_says_by_whom(
+    client: FlaskClient, store: MemoryStore
+) -> None:
+    client.put(GROUPS, json=LAB)
+    for name in "ABCDEF":
+        client.put(PEOPLE, json={"name": name, "owns": ["@lab"]})
+
+    answer = client.delete(GROUPS, json={"name": "lab"})
+
+    assert (answer.status_code, answer.content_type) == (409, "application/problem+json")
+    assert document(answer)["type"] == "urn:fleetpulse:group-in-use"
+    assert "used by A, B, C, D, E and 1 more" in document(answer)["detail"]
+    assert items(client, GROUPS) == [LAB]
+
+
+def test_another_code_leaves_a_person_as_before(client: FlaskClient) -> None:
+    person = {"name": "Eve", "role": "viewer", "owns": ["pi-1"]}
+    client.put(PEOPLE, json=person)
+
+    a_code(client, "Eve")
+
+    assert items(client, PEOPLE) == [person]
+
+
+@pytest.mark.parametrize("written", ["6YE68WCG", "6YE6-8WCG", "6ye6 8wcg", "/start 6YE6 8WCG"])
+def test_a_code_is_read_however_its_halves_are_divided(written: str) -> None:
+    assert code_in(written) == "6YE68WCG"
+
+
 def test_a_person_is_kept_and_changed(client: FlaskClient, store: MemoryStore) -> None:
     client.put(GROUPS, json=LAB)
 
