@@ -78,7 +78,8 @@ class Chats(Resource):
     def delete(self) -> Response:
         """Tell and answer a chat no more
 
-        One that is listed in the settings comes back when the bot starts again.
+        One that is listed in the settings comes back when somebody writes there, or at the bot's
+        next start.
         """
         query.asked()
         target = body_as(Named, "the name of a chat").target

@@ -78,8 +78,15 @@ def list_chats(store: Store, _: argparse.Namespace) -> int:
 
 def remove(store: Store, options: argparse.Namespace) -> int:
     """Tell and answer a chat no more."""
+    chat = store.chats.get(options.chat)
+    wanted = People(store.documents).preferences.get(options.chat) or Preferences()
     if forget(store, options.chat):
         sys.stdout.write(f"{options.chat} is told nothing any more.\n")
+        if chat is not None and chat.active and not wanted.person:
+            sys.stdout.write(
+                "It is listed in the settings: it comes back when somebody writes there, or at the"
+                " next start. Take it out of them too.\n"
+            )
         return 0
     sys.stderr.write(
         f"fleetpulse chats: {options.chat} is not known; `fleetpulse chats list` shows them.\n"

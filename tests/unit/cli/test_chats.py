@@ -12,7 +12,7 @@ from fleetpulse.clock import SystemClock
 from fleetpulse.pairing import pair
 from fleetpulse.people import Group, People, Person, Preferences, Role
 from fleetpulse.stores import open_store
-from fleetpulse.stores.protocols import Store
+from fleetpulse.stores.protocols import Chat, Store
 
 
 @pytest.fixture
@@ -53,8 +53,21 @@ def test_a_chat_that_is_removed_is_told_nothing_more(
 
     assert chats.main(["remove", "telegram:7"]) == 0
     assert store.chats.active() == []
+    assert "comes back" not in capsys.readouterr().out
+    assert chats.main(["remove", "telegram:7"]) == 0  # a chat that was listed once, or was paired
+    assert "comes back" not in capsys.readouterr().out
     assert chats.main(["remove", "telegram:8"]) == 1
     assert "is not known" in capsys.readouterr().err
+
+
+def test_a_chat_of_the_settings_that_is_removed_is_said_to_come_back(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.chats.put(Chat(chat_id="telegram:1", title="", subscribed_at=1))
+
+    assert chats.main(["remove", "telegram:1"]) == 0
+
+    assert "It is listed in the settings: it comes back when" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["", "<b>", "-x", "x" * 65])
