@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from api.resources.chats import heard
 from fleetpulse.alerts import Severity
+from fleetpulse.channel_tests import answer, wanted
 from fleetpulse.clock import ManualClock
 from fleetpulse.pairing import code_in, pair
 from fleetpulse.people import Group, People, Person, Preferences, QuietHours, Role
@@ -152,6 +153,7 @@ def test_a_code_pairs_one_chat_once(client: FlaskClient, store: MemoryStore) -> 
             "person": "Ada Lovelace",
             "active": True,
             "hears": "everything",
+            "test": None,
         }
     ]
 
@@ -268,3 +270,43 @@ def test_a_group_is_known_to_whom_it_is_given(client: FlaskClient, store: Memory
     client.put(GROUPS, json=LAB)
 
     assert People(store.documents).groups.get("lab") == Group(**LAB)  # type: ignore[arg-type]
+
+
+def test_a_channel_is_tried_and_says_what_came_of_it(
+    client: FlaskClient, store: MemoryStore
+) -> None:
+    store.chats.put(Chat(chat_id="notify:mail", title="", subscribed_at=NOON))
+
+    asked = document(client.post(f"{CHATS}/notify:mail/test", json={}))
+
+    assert asked == {
+        "asked_at": NOON,
+        "asked_by": "this machine",
+        "answered_at": None,
+        "problem": None,
+    }
+    (test,) = wanted(store, NOON).values()
+    answer(store, "mail", test, problem="it is away", now_ms=NOON + 1)
+    (chat,) = items(client, CHATS)
+    assert chat["test"] == asked | {"answered_at": NOON + 1, "problem": "it is away"}
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "says"),
+    [
+        ("telegram:1", 400, "write /test there"),
+        ("notify:sms", 404, "no channel called 'notify:sms'"),
+        ("notify:old", 404, "that is told now"),
+    ],
+)
+def test_what_is_no_channel_cannot_be_tried(
+    client: FlaskClient, store: MemoryStore, target: str, status: int, says: str
+) -> None:
+    store.chats.put(Chat(chat_id="telegram:1", title="Ada", subscribed_at=NOON))
+    store.chats.put(Chat(chat_id="notify:old", title="", subscribed_at=NOON, active=False))
+
+    answered = client.post(f"{CHATS}/{target}/test", json={})
+
+    assert answered.status_code == status
+    assert says in document(answered)["detail"]
+    assert wanted(store, NOON) == {}
