@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from fleetpulse.cli.tables import table
 from fleetpulse.cli.with_store import run
 from fleetpulse.clock import SystemClock
-from fleetpulse.pairing import CODE_MS, checked_person, drop_old_codes, forget, make_code
-from fleetpulse.people import People, Person, Preferences, Role, checked_selectors
+from fleetpulse.pairing import CODE_MS, drop_old_codes, forget, make_code, wanted_person
+from fleetpulse.people import People, Person, Preferences, Role
 from fleetpulse.stores.protocols import Store
 
 _COLUMNS = ("chat", "title", "person", "role", "devices", "hears")
@@ -24,8 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def pair(store: Store, options: argparse.Namespace) -> int:
     """Make a code and show it. Raises InvalidWish for names that are none."""
     now_ms = SystemClock().now_ms()
-    before = People(store.documents).people.get(options.person)
-    person = _person(store, options, before)
+    person = wanted_person(store, options.person, role=options.role, owns=options.owns)
+    before = People(store.documents).people.get(person.name)
     drop_old_codes(store, now_ms)
     code = make_code(store, person, now_ms=now_ms)
     sys.stdout.write(f"{code}\n")
@@ -36,15 +36,6 @@ def pair(store: Store, options: argparse.Namespace) -> int:
         f" {person.name}'s. It works once.\n"
     )
     return 0
-
-
-def _person(store: Store, options: argparse.Namespace, before: Person | None) -> Person:
-    """The person as before, but for what is said; somebody new is an owner of every device."""
-    known = before or Person(name=options.person)
-    owns = known.owns
-    if options.owns is not None:
-        owns = checked_selectors(options.owns, People(store.documents).groups.all())
-    return checked_person(options.person, options.role or known.role, owns)
 
 
 def _what(person: Person) -> str:

@@ -102,10 +102,29 @@ def test_a_person_is_kept_and_changed(client: FlaskClient, store: MemoryStore) -
     client.put(GROUPS, json=LAB)
 
     assert document(client.put(PEOPLE, json=ADA)) == ADA
-    client.put(PEOPLE, json={"name": "Ada Lovelace"})
+    client.put(PEOPLE, json={"name": "Ada Lovelace", "role": "owner", "owns": []})
 
     assert items(client, PEOPLE) == [{"name": "Ada Lovelace", "role": "owner", "owns": []}]
     assert People(store.documents).people.get("Ada Lovelace") == Person(name="Ada Lovelace")
+
+
+@pytest.mark.parametrize(
+    ("change", "now"),
+    [
+        ({}, {}),
+        ({"role": "owner"}, {"role": "owner"}),
+        ({"owns": []}, {"owns": []}),
+    ],
+)
+def test_what_is_left_out_of_a_person_stays_as_it_is(
+    client: FlaskClient, change: dict[str, Any], now: dict[str, Any]
+) -> None:
+    client.put(GROUPS, json=LAB)
+    client.put(PEOPLE, json=ADA)
+
+    client.put(PEOPLE, json={"name": ADA["name"]} | change)
+
+    assert items(client, PEOPLE) == [ADA | now]
 
 
 @pytest.mark.parametrize(
