@@ -88,6 +88,7 @@ NEEDS: Mapping[str, Mapping[str, Need]] = {
     "/api/v1/people": {"GET": ACT_ON_ALL, "PUT": ADMIN, "DELETE": ADMIN},
     "/api/v1/people/<string:name>/code": {"POST": ADMIN},
     "/api/v1/chats": {"GET": ACT_ON_ALL, "DELETE": ADMIN},
+    "/api/v1/chats/<string:target>/test": {"POST": ACT_ON_ALL},  # whoever sees it may see it work
     "/api/v1/alerts": {"GET": LISTED},
     "/api/v1/events": {"GET": LISTED},
     "/api/v1/models": {"GET": SHARED},

@@ -49,6 +49,7 @@ PROBLEMS: Mapping[type[errors.FleetpulseError], Problem] = {
     errors.UnknownRule: Problem(HTTPStatus.NOT_FOUND, "unknown-rule", "Unknown rule"),
     errors.UnknownAlert: Problem(HTTPStatus.NOT_FOUND, "unknown-alert", "Unknown alert"),
     errors.InvalidWish: Problem(HTTPStatus.BAD_REQUEST, "invalid-wish", "This cannot be"),
+    errors.GroupInUse: Problem(HTTPStatus.CONFLICT, "group-in-use", "The group is used"),
     errors.InvalidRule: Problem(HTTPStatus.BAD_REQUEST, "invalid-rule", "The rule cannot work"),
     errors.BrokerError: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "broker-failed", "Kafka did not do what it was asked"

@@ -11,6 +11,7 @@ FleetpulseError
 ├── InvalidRule        a rule's values make no sense: HTTP 400, polite bot reply
 ├── UnknownAlert       there is no such alert: HTTP 404, polite bot reply
 ├── InvalidWish        what a chat or a person wants makes no sense: HTTP 400, polite bot reply
+├── GroupInUse         people own it or chats have chosen it: HTTP 409, exit 1
 ├── BrokerError        Kafka failed or refused: hold, try again
 │   ├── BrokerAway     it does not answer: a process that starts waits for it
 │   └── SchemaError    the schema registry failed, refused or is away: hold, try again
@@ -85,6 +86,10 @@ class UnknownAlert(FleetpulseError):
 
 class InvalidWish(FleetpulseError):
     """What a chat or a person wants cannot be; the message says why."""
+
+
+class GroupInUse(FleetpulseError):
+    """A group cannot be removed while people own it or chats have chosen it; says who."""
 
 
 class BrokerError(FleetpulseError):

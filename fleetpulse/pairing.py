@@ -14,7 +14,8 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from fleetpulse.people import Code, People, Person, Preferences, Role
+from fleetpulse.errors import InvalidWish
+from fleetpulse.people import Code, People, Person, Preferences, Role, checked_selectors
 from fleetpulse.stores.protocols import Chat, Store
 
 CODE_MS = 10 * 60_000
@@ -22,7 +23,7 @@ TRIES_A_MINUTE = 5  # of one chat
 ALL_TRIES_A_MINUTE = 60  # of all strangers together
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # 32, none of which looks like another
 _HALF = f"[{_LETTERS}]{{4}}"
-_CODE = re.compile(rf"(?:/(?:start|pair)(?:@\w+)?\s+)?({_HALF})-?({_HALF})", re.IGNORECASE)
+_CODE = re.compile(rf"(?:/(?:start|pair)(?:@\w+)?\s+)?({_HALF})[-\s]?({_HALF})", re.IGNORECASE)
 _MINUTE_MS = 60_000
 
 
@@ -92,11 +93,19 @@ def drop_old_codes(store: Store, now_ms: int) -> None:
             codes.take(name)
 
 
-def checked_person(name: str, role: Role, owns: Sequence[str]) -> Person:
-    """A person with a name that can be read. Raises ValueError."""
+def wanted_person(
+    store: Store, name: str, *, role: Role | None, owns: Sequence[str] | None
+) -> Person:
+    """The person as before, but for what is given; somebody new is an owner of every device.
+
+    So nobody gets more rights because they were left out. Raises InvalidWish, StoreError.
+    """
     if not re.fullmatch(r"[^\W_][\w .'-]{0,63}", name):
-        raise ValueError("A person's name has 1 to 64 letters, digits, spaces, and . ' - _.")
-    return Person(name=name, role=role, owns=list(owns))
+        raise InvalidWish("A person's name has 1 to 64 letters, digits, spaces, and . ' - _.")
+    people = People(store.documents)
+    before = people.people.get(name) or Person(name=name)
+    owned = before.owns if owns is None else checked_selectors(owns, people.groups.all())
+    return Person(name=name, role=role or before.role, owns=owned)
 
 
 class Tries:

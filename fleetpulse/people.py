@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from fleetpulse.alerts import Severity
-from fleetpulse.errors import InvalidWish
+from fleetpulse.errors import GroupInUse, InvalidWish
 from fleetpulse.stores.documents import DocumentStore, Kept
 
 GROUP, KIND, RULE = "@", "kind:", "rule:"
@@ -25,6 +25,7 @@ DAY = timedelta(days=1)
 SEVERITY_ORDER: tuple[Severity, ...] = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 _GROUP_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 _PATTERN = re.compile(r"[A-Za-z0-9._*?\[\]!-]{1,64}", re.ASCII)
+USERS_SHOWN = 5  # of a group, in a sentence
 DEFAULT_REPEAT_S = 4 * 3600  # as often as Alertmanager does by default
 
 
@@ -208,6 +209,35 @@ def checked_group(name: str, devices: Sequence[str]) -> Group:
     for each in devices:
         _check_pattern(each)
     return Group(name=name, devices=list(devices))
+
+
+def remove_group(people: People, name: str) -> Group | None:
+    """Forget a group; its devices stay. None: there is none. Raises GroupInUse, StoreError.
+
+    Whoever is told of it alone would be told of nothing, or be shown nothing, without a word.
+    """
+    used_by = users_of_group(name, people.people.all(), people.preferences.all())
+    if used_by and people.groups.get(name) is not None:
+        shown = ", ".join(used_by[:USERS_SHOWN])
+        more = f" and {len(used_by) - USERS_SHOWN} more" if len(used_by) > USERS_SHOWN else ""
+        raise GroupInUse(
+            f"{GROUP}{name} is not removed: it is used by {shown}{more}. Take it from them first."
+        )
+    return people.groups.take(name)
+
+
+def users_of_group(
+    name: str, people: Mapping[str, Person], preferences: Mapping[str, Preferences]
+) -> list[str]:
+    """Whose device group this is, then which chats have chosen what they hear by it."""
+    selector = f"{GROUP}{name}"
+    owners = [each for each, person in people.items() if selector in person.owns]
+    chats = [
+        f"the chat {target}"
+        for target, wanted in preferences.items()
+        if selector in wanted.only or selector in wanted.but_not
+    ]
+    return owners + chats
 
 
 def checked_selectors(selectors: Sequence[str], groups: Groups) -> list[str]:

@@ -12,15 +12,30 @@ from werkzeug.exceptions import NotFound
 
 from api import pages, query
 from api.bodies import body_as
+from api.callers import caller
 from api.documented import WRITTEN, documented, page_model, with_models
-from api.fields import flag, words
-from api.parts import store
+from api.fields import MaybeNested, flag, moment, words
+from api.parts import now_ms, store
 from fleetpulse.alerts import Severity
+from fleetpulse.channel_tests import PREFIX, ChannelTest, ask_for, channel_tests, name_of
 from fleetpulse.pairing import forget
 from fleetpulse.people import People, Preferences, QuietHours
 from fleetpulse.stores.protocols import Chat
 
 NAMED = {"target": words("The chat", "telegram:12345")}
+CHANNEL_TEST = Model(
+    "ChannelTest",
+    {
+        "asked_at": moment("When somebody wanted to see it work"),
+        "asked_by": words("Who, in words", "Ada"),
+        "answered_at": moment("When that was known; null: not yet", nullable=True),
+        "problem": words(
+            "Why the channel took no message; null: it took one, or nothing is known yet",
+            "the mail server does not answer",
+            nullable=True,
+        ),
+    },
+)
 CHAT = Model(
     "Chat",
     {
@@ -33,13 +48,22 @@ CHAT = Model(
         ),
         "active": flag("Whether it is told; false: it has blocked the bot, or was removed", True),
         "hears": words("What it wants to hear, in short", "everything, from warning on"),
+        "test": MaybeNested(
+            CHANNEL_TEST,
+            required=True,
+            description="The last test of a channel of fleetpulse notify; null: there was none",
+        ),
     },
 )
 CHAT_NAMED = Model("ChatNamed", NAMED)
 CHAT_PAGE = page_model(CHAT)
 
 chats = with_models(
-    Namespace("chats", "Where people are told", path="/api/v1/chats"), CHAT, CHAT_NAMED, CHAT_PAGE
+    Namespace("chats", "Where people are told", path="/api/v1/chats"),
+    CHANNEL_TEST,
+    CHAT,
+    CHAT_NAMED,
+    CHAT_PAGE,
 )
 
 PARAMETERS = (query.LIMIT, query.CURSOR)
@@ -60,12 +84,17 @@ class Chats(Resource):
         """Every chat that is told, or is somebody's"""
         asked = query.asked(*PARAMETERS)
         preferences = People(store().documents).preferences.all()
+        tests = channel_tests(store()).all()
         return pages.named_page(
             known_chats(preferences),
             asked["limit"],
             asked["cursor"],
             listed="chats",
-            view=lambda target, chat: chat_view(chat, preferences.get(target, Preferences())),
+            view=lambda target, chat: chat_view(
+                chat,
+                preferences.get(target, Preferences()),
+                tests.get(target.removeprefix(PREFIX)) if target.startswith(PREFIX) else None,
+            ),
         )
 
     @documented(
@@ -78,13 +107,44 @@ class Chats(Resource):
     def delete(self) -> Response:
         """Tell and answer a chat no more
 
-        One that is listed in the settings comes back when the bot starts again.
+        One that is listed in the settings comes back when somebody writes there, or at the bot's
+        next start.
         """
         query.asked()
         target = body_as(Named, "the name of a chat").target
         if not forget(store(), target):
             raise NotFound(f"There is no chat called {target[:64]!r}; /api/v1/chats lists them.")
         return pages.answer({"target": target})
+
+
+@chats.route("/<string:target>/test")
+@chats.doc(params={"target": {"in": "path", "description": "The channel: notify:mail"}})
+class Tests(Resource):
+    """The tests of a channel."""
+
+    @documented(
+        chats,
+        CHANNEL_TEST,
+        "Asked for, or under way",
+        problems=WRITTEN
+        | {
+            400: "It is a chat of the bot: write /test there",
+            404: "There is no such channel, or it is told nothing now",
+        },
+    )
+    def post(self, target: str) -> Response:
+        """Try a channel of fleetpulse notify
+
+        The notifier sends an example through it, usually within two seconds; what came of it is the
+        chat's `test`. What it has not seen within a minute is not sent.
+        """
+        query.asked()
+        name_of(target)
+        chat = store().chats.get(target)
+        if chat is None or not chat.active:
+            raise NotFound(f"There is no channel called {target[:64]!r} that is told now.")
+        asked = ask_for(store(), target, asked_by=caller().said_as, now_ms=now_ms())
+        return pages.answer(msgspec.to_builtins(asked))
 
 
 def known_chats(preferences: Mapping[str, Preferences]) -> dict[str, Chat]:
@@ -97,7 +157,7 @@ def known_chats(preferences: Mapping[str, Preferences]) -> dict[str, Chat]:
     return found
 
 
-def chat_view(chat: Chat, wanted: Preferences) -> dict[str, Any]:
+def chat_view(chat: Chat, wanted: Preferences, test: ChannelTest | None) -> dict[str, Any]:
     """A chat as the API shows it."""
     return {
         "target": chat.chat_id,
@@ -105,6 +165,7 @@ def chat_view(chat: Chat, wanted: Preferences) -> dict[str, Any]:
         "person": wanted.person or None,
         "active": chat.active,
         "hears": heard(wanted),
+        "test": None if test is None else msgspec.to_builtins(test),
     }
 
 

@@ -12,7 +12,7 @@ from api.bodies import body_as
 from api.documented import WRITTEN, documented, page_model, with_models
 from api.fields import texts, words
 from api.parts import store
-from fleetpulse.people import People, checked_group
+from fleetpulse.people import People, checked_group, remove_group
 
 NAMED = {"name": words("Its name, without the @", "lab", pattern="^[a-z0-9][a-z0-9-]{0,31}$")}
 GROUP = Model(
@@ -79,14 +79,19 @@ class Groups(Resource):
         groups,
         GROUP,
         "Forgotten; as it was",
-        problems=WRITTEN | {400: "The body names no group", 404: "There is no such group"},
+        problems=WRITTEN
+        | {
+            400: "The body names no group",
+            404: "There is no such group",
+            409: "People own it, or chats have chosen it; detail says who",
+        },
     )
     @groups.expect(GROUP_NAMED)
     def delete(self) -> Response:
         """Forget a group; its devices stay"""
         query.asked()
         name = body_as(Named, "the name of a group").name
-        group = People(store().documents).groups.take(name)
+        group = remove_group(People(store().documents), name)
         if group is None:
             raise NotFound(f"There is no group called {name[:64]!r}.")
         return pages.answer(group)

@@ -10,35 +10,34 @@ from werkzeug.exceptions import NotFound
 from api import pages, query
 from api.bodies import body_as
 from api.documented import WRITTEN, documented, page_model, with_models
-from api.fields import moment, texts, words
+from api.fields import moment, optional, texts, words
 from api.parts import now_ms, store
-from fleetpulse.errors import InvalidWish
 from fleetpulse.pairing import (
     CODE_MS,
-    checked_person,
     drop_old_codes,
     make_code,
     remove_person,
+    wanted_person,
 )
 from fleetpulse.people import People as Kept
-from fleetpulse.people import Person, Role, checked_selectors
+from fleetpulse.people import Person, Role
 
 NAMED = {"name": words("The person's name", "Ada")}
-PERSON = Model(
-    "Person",
-    {
-        **NAMED,
-        "role": words(
-            "owner: may acknowledge, snooze and change limits in the chat; viewer: may ask",
-            "owner",
-            enum=[str(each) for each in Role],
-        ),
-        "owns": texts(
-            "Whose alerts the person is told of: devices, patterns, @groups and kinds as"
-            " kind:raspberry; empty: of every device",
-            ["@lab", "pi-attic"],
-        ),
-    },
+_RIGHTS = {
+    "role": words(
+        "owner: may acknowledge, snooze and change limits in the chat; viewer: may ask",
+        "owner",
+        enum=[str(each) for each in Role],
+    ),
+    "owns": texts(
+        "Whose alerts the person is told of: devices, patterns, @groups and kinds as"
+        " kind:raspberry; empty: of every device",
+        ["@lab", "pi-attic"],
+    ),
+}
+PERSON = Model("Person", NAMED | _RIGHTS)
+PERSON_WANTED = Model(
+    "PersonWanted", NAMED | {name: optional(field) for name, field in _RIGHTS.items()}
 )
 PERSON_NAMED = Model("PersonNamed", NAMED)
 PERSON_PAGE = page_model(PERSON)
@@ -53,6 +52,7 @@ CODE = Model(
 people = with_models(
     Namespace("people", "Who is told", path="/api/v1/people"),
     PERSON,
+    PERSON_WANTED,
     PERSON_NAMED,
     PERSON_PAGE,
     CODE,
@@ -65,8 +65,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The body of a PUT."""
 
     name: str
-    role: Role = Role.OWNER
-    owns: list[str] = []
+    role: Role | None = None
+    owns: list[str] | None = None
 
 
 class Named(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -97,11 +97,15 @@ class People(Resource):
         "Kept",
         problems=WRITTEN | {400: "The body is not a person; detail says why"},
     )
-    @people.expect(PERSON)
+    @people.expect(PERSON_WANTED)
     def put(self) -> Response:
-        """Add a person, or change what one may do"""
+        """Add a person, or change what one may do
+
+        What is left out stays as it is; of somebody new it is `owner`, of every device.
+        """
         query.asked()
-        person = person_of(body_as(Wanted, "a person"))
+        wanted = body_as(Wanted, "a person")
+        person = wanted_person(store(), wanted.name, role=wanted.role, owns=wanted.owns)
         Kept(store().documents).people.put(person.name, person)
         return pages.answer(person)
 
@@ -138,16 +142,6 @@ class Codes(Resource):
         return pages.answer(
             {"code": make_code(store(), person, now_ms=now), "expires_at": now + CODE_MS}
         )
-
-
-def person_of(wanted: Wanted) -> Person:
-    """The person that is wanted, checked. Raises InvalidWish."""
-    try:
-        person = checked_person(wanted.name, wanted.role, wanted.owns)
-    except ValueError as problem:
-        raise InvalidWish(str(problem)) from problem
-    checked_selectors(person.owns, Kept(store().documents).groups.all())
-    return person
 
 
 def known(person: Person | None, name: str) -> Person:

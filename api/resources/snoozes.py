@@ -24,8 +24,8 @@ from api.documented import (
 from api.fields import words
 from api.parts import now_ms, store
 from api.snoozed import SNOOZE, lasting, snooze_view
-from fleetpulse.delivery.readers import release
-from fleetpulse.people import GROUP, People, Snooze, checked_selectors
+from fleetpulse.people import GROUP, People, checked_selectors
+from fleetpulse.snoozing import end_snooze, snooze
 
 SHORTEST_S, LONGEST_S = 60, 30 * 24 * 3600
 EVERYTHING = "*"
@@ -82,7 +82,7 @@ class DeviceSnooze(Resource):
     @documented(
         snoozes,
         SNOOZE,
-        "Snoozed",
+        "The snooze that holds now",
         problems=WRITTEN
         | UNKNOWN_DEVICE
         | {400: f"The body has no seconds between {SHORTEST_S} and {LONGEST_S}"},
@@ -91,7 +91,8 @@ class DeviceSnooze(Resource):
     def put(self, device_id: str) -> Response:
         """Hear no word of one device for a while
 
-        It holds for every chat and channel; what lasts after it is told then.
+        It holds for every chat and channel; what lasts after it is told then. A snooze of it
+        that ends later stays, and is the answer: to shorten it, end it first.
         """
         known_device(device_id)
         query.asked()
@@ -129,14 +130,17 @@ class Snoozes(Resource):
     @documented(
         snoozes,
         SNOOZE,
-        "Snoozed",
+        "The snooze that holds now",
         problems=WRITTEN
         | UNKNOWN_DEVICE
         | {400: "The body is not a snooze, or names an unknown group; detail says why"},
     )
     @snoozes.expect(SNOOZE_OF_WANTED)
     def put(self) -> Response:
-        """Hear no word of a device, a group or everything for a while"""
+        """Hear no word of a device, a group or everything for a while
+
+        A snooze of the same that ends later stays, and is the answer: to shorten it, end it first.
+        """
         query.asked()
         wanted = body_as(WantedOf, "a snooze")
         return snoozed(checked(wanted.selector), wanted.seconds)
@@ -165,21 +169,16 @@ def checked(selector: str) -> str:
 
 
 def snoozed(selector: str, seconds: int) -> Response:
-    """Begin a snooze, or give it another end."""
-    kept, now = People(store().documents).snoozes, now_ms()
-    snooze = Snooze(until=now + seconds * 1000, said_by=caller().said_as)
-    before = kept.get(selector)
-    kept.put(selector, snooze)
-    if before is not None and before.until > snooze.until:
-        release(store(), "", now)  # what waits for the later end
-    return pages.answer(snooze_view(selector, snooze))
+    """Begin a snooze, or give it a later end."""
+    now = now_ms()
+    until, said_by = now + seconds * 1000, caller().said_as
+    found = snooze(store(), selector, until=until, said_by=said_by, now_ms=now)
+    return pages.answer(snooze_view(selector, found))
 
 
 def ended(selector: str) -> Response:
     """End a snooze, and have what waited for that told. Raises NotFound."""
-    now = now_ms()
-    before = People(store().documents).snoozes.take(selector)
-    if before is None or before.until <= now:
+    before = People(store().documents).snoozes.get(selector)
+    if not end_snooze(store(), selector, now_ms()) or before is None:
         raise NotFound(f"{selector[:64]!r} is not snoozed.")
-    release(store(), "", now)
     return pages.answer(snooze_view(selector, before))

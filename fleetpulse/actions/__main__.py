@@ -14,11 +14,11 @@ from fleetpulse import logs
 from fleetpulse.actions import service
 from fleetpulse.actions.app import KIND, Notifying
 from fleetpulse.actions.channels import Channel, channels_of, secrets_within
-from fleetpulse.actions.lane import Lane
+from fleetpulse.actions.trials import problem_of
 from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.delivery.charts import example_chart
 from fleetpulse.delivery.messages import example_post
-from fleetpulse.errors import FleetpulseError, NotifyError, SettingsError
+from fleetpulse.errors import FleetpulseError, SettingsError
 from fleetpulse.health import Health
 from fleetpulse.lifetime import ToldToStop, on_stop_signal, when_there
 from fleetpulse.metrics import DeliveryMetrics, new_registry
@@ -116,11 +116,7 @@ def try_out(channels: Mapping[str, Channel], clock: Clock) -> int:
     post = replace(example_post("channel", clock.now_ms()), photo=example_chart())
 
     def outcome(name: str) -> str | None:
-        try:
-            Lane(name, channels[name], clock=clock, health=Health()).send(post)
-        except NotifyError as problem:
-            return str(problem)
-        return None
+        return problem_of(name, channels[name], post, clock)
 
     with ThreadPoolExecutor(len(channels)) as workers:
         problems = dict(zip(channels, workers.map(outcome, channels), strict=True))

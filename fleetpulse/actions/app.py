@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from fleetpulse.actions.channels import Channel
 from fleetpulse.actions.lane import Lane
+from fleetpulse.actions.trials import Trials
+from fleetpulse.channel_tests import PREFIX
 from fleetpulse.clock import Clock
 from fleetpulse.delivery.charts import chart_of, warm_up
 from fleetpulse.delivery.loop import Delivering
@@ -22,7 +24,6 @@ from fleetpulse.stores.protocols import Progress, Store
 from fleetpulse.watch import Watch
 
 KIND = "notify"
-PREFIX = f"{KIND}:"
 DRAIN_S = 4.0  # for what is being sent, until it is recorded
 LEAVE_S = 1.0
 PAGE = 10_000
@@ -80,14 +81,15 @@ class Notifying:
             health=health,
             metrics=metrics,
         )
+        self._trials = Trials(channels, store=store, clock=clock)
         self._crash: Exception | None = None
 
     def serve(self, stop: threading.Event) -> None:
         """Deliver until `stop` is set. Raises FleetpulseError if the loop broke, StoreError."""
         forget_others(self._store, [f"{PREFIX}{name}" for name in self._lanes])
         threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
-        worker = threading.Thread(target=self._deliver, args=(stop,), name="delivery", daemon=True)
-        worker.start()
+        worker = self._begun("delivery", self._loop.run, stop)
+        self._begun("tests", self._trials.run, stop)
         log.info("the notifier is at work", extra={"channels": ", ".join(self._lanes)})
         stop.wait()
         worker.join(DRAIN_S)
@@ -98,13 +100,22 @@ class Notifying:
         if self._crash is not None:
             raise FleetpulseError(f"Delivering stopped: {self._crash!r}.") from self._crash
 
-    def _deliver(self, stop: threading.Event) -> None:
-        try:
-            self._loop.run(stop)
-        except Exception as problem:
-            log.exception("delivering broke")
-            self._crash = problem
-            stop.set()
+    def _begun(
+        self, what: str, run: Callable[[threading.Event], None], stop: threading.Event
+    ) -> threading.Thread:
+        """A thread that runs until `stop` is set, and sets it should it break."""
+
+        def work() -> None:
+            try:
+                run(stop)
+            except Exception as problem:
+                log.exception("a part of the notifier broke", extra={"part": what})
+                self._crash = problem
+                stop.set()
+
+        thread = threading.Thread(target=work, name=what, daemon=True)
+        thread.start()
+        return thread
 
 
 def forget_others(store: Store, targets: list[str]) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from fleetpulse.cli.tables import table
 from fleetpulse.cli.with_store import run
 from fleetpulse.clock import SystemClock
-from fleetpulse.pairing import CODE_MS, checked_person, drop_old_codes, forget, make_code
-from fleetpulse.people import People, Preferences, Role
+from fleetpulse.pairing import CODE_MS, drop_old_codes, forget, make_code, wanted_person
+from fleetpulse.people import People, Person, Preferences, Role
 from fleetpulse.stores.protocols import Store
 
 _COLUMNS = ("chat", "title", "person", "role", "devices", "hears")
@@ -22,17 +22,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def pair(store: Store, options: argparse.Namespace) -> int:
-    """Make a code and show it. Raises ValueError for a name that is none."""
+    """Make a code and show it. Raises InvalidWish for names that are none."""
     now_ms = SystemClock().now_ms()
+    person = wanted_person(store, options.person, role=options.role, owns=options.owns)
+    before = People(store.documents).people.get(person.name)
     drop_old_codes(store, now_ms)
-    person = checked_person(options.person, options.role, options.owns or [])
     code = make_code(store, person, now_ms=now_ms)
     sys.stdout.write(f"{code}\n")
+    if before is not None and person != before:
+        sys.stderr.write(f"{person.name} was {_what(before)}, and is now {_what(person)}.\n")
     sys.stderr.write(
         f"Send this to the bot within {CODE_MS // 60_000} minutes, in the chat that is to be"
         f" {person.name}'s. It works once.\n"
     )
     return 0
+
+
+def _what(person: Person) -> str:
+    """What somebody is, in words."""
+    return f"{person.role} of {' '.join(person.owns) or 'every device'}"
 
 
 def list_chats(store: Store, _: argparse.Namespace) -> int:
@@ -61,8 +69,15 @@ def list_chats(store: Store, _: argparse.Namespace) -> int:
 
 def remove(store: Store, options: argparse.Namespace) -> int:
     """Tell and answer a chat no more."""
+    chat = store.chats.get(options.chat)
+    wanted = People(store.documents).preferences.get(options.chat) or Preferences()
     if forget(store, options.chat):
         sys.stdout.write(f"{options.chat} is told nothing any more.\n")
+        if chat is not None and chat.active and not wanted.person:
+            sys.stdout.write(
+                "It is listed in the settings: it comes back when somebody writes there, or at the"
+                " next start. Take it out of them too.\n"
+            )
         return 0
     sys.stderr.write(
         f"fleetpulse chats: {options.chat} is not known; `fleetpulse chats list` shows them.\n"
@@ -81,15 +96,16 @@ def _parser() -> argparse.ArgumentParser:
         "--role",
         type=Role,
         choices=list(Role),
-        default=Role.OWNER,
         metavar="ROLE",
-        help="owner (may acknowledge, snooze, change limits) or viewer",
+        help="owner (may acknowledge, snooze, change limits) or viewer (default: as before, or"
+        " owner)",
     )
     one.add_argument(
         "--owns",
         nargs="+",
         metavar="DEVICE",
-        help="devices, patterns like 'lab-*', or groups like @lab (default: all)",
+        help="devices, patterns like 'lab-*', or groups like @lab; '*' is all (default: as before,"
+        " or all)",
     )
 
     one = commands.add_parser("list", help="show the chats and whose they are")

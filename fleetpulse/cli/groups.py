@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 
 from fleetpulse.cli.tables import table
 from fleetpulse.cli.with_store import run
-from fleetpulse.people import Group, People
+from fleetpulse.people import GROUP, People, checked_group, remove_group
 from fleetpulse.stores.protocols import Store
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,19 +26,17 @@ def list_groups(store: Store, _: argparse.Namespace) -> int:
 
 
 def put(store: Store, options: argparse.Namespace) -> int:
-    """Make or replace a group. Raises ValueError for a name that is none."""
-    name = options.group.removeprefix("@")
-    if not _NAME.fullmatch(name):
-        raise ValueError("a group's name has 1 to 32 of a-z, 0-9 and -, and begins with no -")
-    People(store.documents).groups.put(name, Group(name=name, devices=options.devices))
-    sys.stdout.write(f"@{name}: {' '.join(options.devices)}\n")
+    """Make or replace a group. Raises InvalidWish for names that are none."""
+    group = checked_group(options.group.removeprefix(GROUP), options.devices)
+    People(store.documents).groups.put(group.name, group)
+    sys.stdout.write(f"{GROUP}{group.name}: {' '.join(group.devices)}\n")
     return 0
 
 
 def remove(store: Store, options: argparse.Namespace) -> int:
-    """Forget a group; its devices stay."""
-    name = options.group.removeprefix("@")
-    if People(store.documents).groups.take(name) is None:
+    """Forget a group; its devices stay. Raises GroupInUse."""
+    name = options.group.removeprefix(GROUP)
+    if remove_group(People(store.documents), name) is None:
         sys.stderr.write(f"fleetpulse groups: there is no group @{name}.\n")
         return 1
     sys.stdout.write(f"@{name} is no more.\n")

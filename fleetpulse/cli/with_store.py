@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from fleetpulse.errors import FleetpulseError, SettingsError
+from fleetpulse.errors import FleetpulseError, InvalidWish, SettingsError
 from fleetpulse.settings import StoreSettings, load
 from fleetpulse.stores import open_store
 
@@ -14,8 +14,8 @@ from fleetpulse.stores import open_store
 def run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """Do what the words say with the store of the settings; the exit code.
 
-    The parser sets `act`, a function of the store and the options that gives the exit code. A
-    ValueError of it is what a wrong word is.
+    The parser sets `act`, a function of the store and the options that gives the exit code. An
+    InvalidWish of it is what a wrong word is.
     """
     options = parser.parse_args(argv)
     try:
@@ -25,8 +25,6 @@ def run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
             return int(options.act(store, options))
         finally:
             store.close()
-    except ValueError as problem:
-        parser.error(str(problem))
     except FleetpulseError as problem:
         sys.stderr.write(f"{parser.prog}: {problem}\n")
-        return 2 if isinstance(problem, SettingsError) else 1
+        return 2 if isinstance(problem, SettingsError | InvalidWish) else 1

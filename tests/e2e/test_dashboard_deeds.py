@@ -111,6 +111,45 @@ def test_the_snooze_of_a_group_is_called_so_and_can_be_ended(
     assert people.snoozes.all() == {}
 
 
+@PAGES
+def test_the_chart_of_an_alert_shows_its_channel_back_to_its_beginning(
+    page: Page, site: Site, store: MemoryStore, path: str
+) -> None:
+    began = now_ms() - 2 * HOUR_MS
+    save_event(store, "pi-1", rule="overload", state=State.STRESSED, at=began)
+    page.goto(site.url + path)
+
+    page.get_by_role("link", name="Chart: overload of pi-1").click()
+
+    choice = page.get_by_label("Channel of the chart")
+    expect(choice).to_have_value("load_pct")
+    expect(choice).to_be_focused()
+    expect(choice).to_be_in_viewport()
+    expect(page.get_by_role("button", name="6 h")).to_have_attribute("aria-pressed", "true")
+
+
+@PAGES
+def test_a_device_that_is_silent_may_be_offline_from_now_on(
+    page: Page, site: Site, store: MemoryStore, path: str
+) -> None:
+    save_event(store, "pi-1", rule="offline", state=State.OFFLINE, at=now_ms())
+    page.goto(site.url + path)
+    expect(page.get_by_role("button", name="May be offline")).to_have_count(1)
+    alert = page.locator(".alerts li:has(.rule:text-is('offline'))")
+    expect(alert.get_by_role("link", name="Chart")).to_be_hidden()
+
+    alert.get_by_role("button", name="May be offline").click()
+
+    expect(alert.get_by_role("button", name="May be offline")).to_be_hidden()
+    (change,) = store.rules.of("pi-1")
+    assert (change.rule, change.enabled) == ("offline", False)
+
+    save_event(store, "pi-1", rule="offline", state=State.OK, at=now_ms())
+
+    expect(alert).to_contain_text("may be offline")
+    expect(alert.get_by_role("link", name="Chart")).to_be_visible()
+
+
 def test_what_is_over_can_only_be_judged(page: Page, site: Site, store: MemoryStore) -> None:
     save_event(store, "pi-1", state=State.OK, at=now_ms(), model_version=CARD.version)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from fleetpulse.channel_tests import answer, ask_for, wanted
 from fleetpulse.pairing import code_in, pair
 from fleetpulse.people import Group, People, Person, Preferences, Role
 from fleetpulse.stores.memory import MemoryStore
@@ -152,6 +153,29 @@ def test_groups_are_made_and_removed(page: Page, site: Site, store: MemoryStore)
     assert People(store.documents).groups.all() == {}
 
 
+@pytest.mark.parametrize(
+    ("problem", "says"), [(None, "sent "), ("it is <b>away</b>", ": it is <b>away</b>")]
+)
+def test_a_channel_is_tried_and_says_what_came_of_it(
+    page: Page, site: Site, store: MemoryStore, problem: str | None, says: str
+) -> None:
+    for target in ("notify:mail", "telegram:1"):
+        a_chat(store, target, "", "")
+    page.goto(f"{site.url}/people")
+    channels = page.get_by_role("region", name="Channels")
+    expect(page.get_by_role("button", name="Try")).to_have_count(1)
+
+    channels.get_by_role("button", name="Try: mail").click()
+
+    expect(channels).to_contain_text("trying …")
+    (test,) = wanted(store, now_ms()).values()
+
+    answer(store, "mail", test, problem=problem, now_ms=now_ms())
+
+    expect(channels.locator("li")).to_contain_text(says)
+    expect(channels).not_to_contain_text("trying")
+
+
 @pytest.fixture
 def filled(store: MemoryStore) -> MemoryStore:
     """Something in every list of every page."""
@@ -162,6 +186,9 @@ def filled(store: MemoryStore) -> MemoryStore:
     people.groups.put("lab", Group(name="lab", devices=["lab-*", "y" * 60]))
     a_chat(store, "telegram:1", "A chat with a long title " * 4, "Ada")
     a_chat(store, "telegram:2", "", "")
+    a_chat(store, "notify:mail", "", "")
+    asked = ask_for(store, "notify:mail", asked_by="Ada", now_ms=now_ms())
+    answer(store, "mail", asked, problem="it is away " * 9, now_ms=now_ms())
     return store
 
 

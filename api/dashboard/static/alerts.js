@@ -71,7 +71,7 @@ function alertRow(shownFirst, withDevice, changed) {
   const causes = element("p", { className: "causes" });
   const outcome = element("span", { className: "outcome" });
   const seen = element("p", { className: "seen" });
-  const deeds = alertDeeds(shownFirst, { isSnoozed: !isNotice(shownFirst), changed });
+  const deeds = alertDeeds(shownFirst, { isOfDevice: !isNotice(shownFirst), changed });
   const node = element(
     "li",
     {},

@@ -15,11 +15,17 @@ const SHOWN_BY = { load_mean_60s: "load_pct", supply_voltage_v: "voltage_v" };
 
 /** The limit to draw over a channel: that of the rule which watches it; null: none does. */
 export function limitOf(rules, channelName) {
-  const rule = rules.find(
-    (each) => each.enabled && (SHOWN_BY[each.watches] ?? each.watches) === channelName,
-  );
+  const rule = rules.find((each) => each.enabled && shownBy(each) === channelName);
   return rule ? rule.limit : null;
 }
+
+/** The name of the channel that shows what this rule watches; undefined for a rule that is not there. */
+export function channelOf(rules, ruleName) {
+  const rule = rules.find((each) => each.rule === ruleName);
+  return rule && shownBy(rule);
+}
+
+const shownBy = ({ watches }) => SHOWN_BY[watches] ?? watches;
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 

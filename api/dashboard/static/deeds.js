@@ -3,9 +3,10 @@
 import { element, setText } from "./dom.js";
 import { span } from "./format.js";
 import { may } from "./me.js";
-import { acknowledge, endSnooze, judge, snooze } from "./rest.js";
+import { acknowledge, changeRule, endSnooze, judge, snooze } from "./rest.js";
 
 const HOUR_S = 3600;
+const OFFLINE = "offline"; // the rule that goes by readings that do not come
 const OPINIONS = [["right", "Right"], ["false_alarm", "False alarm"]];
 
 /** The event that tells the page to ask anew at once. */
@@ -89,19 +90,35 @@ export function snoozeDeed(deviceId, changed) {
   };
 }
 
-/** What may be done about an alert. isSnoozed: whether its device can be snoozed. */
-export function alertDeeds(alert, { isSnoozed, changed }) {
+/** The chart of what an alert is about, on the page of its device, back to when it began. */
+function chartLink({ device_id: id, rule, opened_at: since }, about) {
+  const query = new URLSearchParams({ rule, since });
+  const link = element("a", { className: "deed", href: `/devices/${encodeURIComponent(id)}?${query}`, "aria-label": `Chart: ${about}` }, "Chart");
+  link.dataset.page = "";
+  return link;
+}
+
+/** What may be done about an alert. isOfDevice: whether its device has a page, and can be snoozed. */
+export function alertDeeds(alert, { isOfDevice, changed }) {
   const about = `${alert.rule} of ${alert.device_id}`;
   const says = element("span", { className: "says is-failed", role: "status" });
   const ack = deedButton("Ack", about, async () => {
     if (await attempt(() => acknowledge(shown), says)) changed();
   });
   const opinions = OPINIONS.map(([opinion, label]) => ({ opinion, button: deedButton(label, about, () => say(opinion)) }));
-  const silence = isSnoozed ? snoozeDeed(alert.device_id, changed) : null;
+  const silence = isOfDevice ? snoozeDeed(alert.device_id, changed) : null;
+  const chart = isOfDevice ? chartLink(alert, about) : null;
+  const letBe = deedButton("May be offline", alert.device_id, async () => {
+    if (!(await attempt(() => changeRule(alert.device_id, { rule: OFFLINE, enabled: false }), says))) return;
+    isLetBe = true; // the alert ends when the consumer has seen it
+    draw();
+    changed();
+  });
   const node = element("div", { className: "deeds", tabIndex: -1 },
-    ack, ...(silence ? [silence.node] : []), ...opinions.map(({ button }) => button), says);
+    ack, ...(silence ? [silence.node] : []), letBe, ...(chart ? [chart] : []), ...opinions.map(({ button }) => button), says);
   let shown = alert;
   let snoozed = null;
+  let isLetBe = false;
 
   async function say(opinion) {
     if (!(await attempt(() => judge(shown, opinion), says))) return;
@@ -113,9 +130,12 @@ export function alertDeeds(alert, { isSnoozed, changed }) {
   function draw() {
     const isOpen = shown.closed_at === null;
     const isWarning = shown.model_version !== null && shown.stressed_at !== shown.opened_at;
+    const isSilence = isOfDevice && isOpen && shown.rule === OFFLINE;
     showOnly(node, [
       [ack, isOpen && shown.acknowledged_at === null && may("act")],
       ...(silence ? [[silence.node, isOpen]] : []),
+      [letBe, isSilence && !isLetBe && may("act")],
+      ...(chart ? [[chart, !isSilence]] : []), // of a machine that is silent there is nothing to see
       ...opinions.map(({ button }) => [button, isWarning && may("act")]),
     ]);
     for (const { opinion, button } of opinions) button.setAttribute("aria-pressed", String(opinion === shown.opinion));

@@ -1,7 +1,7 @@
 // The page of one device: what it measures, its chart, its rules, its alerts.
 
 import { alertList, alertWatch } from "./alerts.js";
-import { Chart, limitOf } from "./chart.js";
+import { Chart, channelOf, limitOf } from "./chart.js";
 import { snoozeDeed, somethingChanged } from "./deeds.js";
 import { element, setText } from "./dom.js";
 import { mainChannel, panel } from "./fleet.js";
@@ -15,13 +15,14 @@ const PERIODS = [["15 min", 15], ["1 h", 60], ["6 h", 360], ["24 h", 1440], ["7 
 const RULES_EVERY = 10; // polls
 
 export function devicePage(deviceId) {
+  const asked = askedChart();
   const pill = statusPill();
   const about = element("p", { className: "about" });
   const outlook = element("p", { className: "outlook" });
   const notes = element("div", { className: "notes" });
   const tiles = element("dl", { className: "tiles" });
   const legend = element("p", { className: "hint" }, "– means: this machine does not measure it.");
-  const chart = new Chart(deviceId, { height: 300, minutes: PERIODS[0][1] });
+  const chart = new Chart(deviceId, { height: 300, minutes: asked.minutes });
   const channelChoice = element("select", { "aria-label": "Channel of the chart" });
   const periods = element("div", { className: "segments", role: "group", "aria-label": "Period of the chart" });
   const rules = rulesTable(deviceId, (changed) => {
@@ -81,9 +82,10 @@ export function devicePage(deviceId) {
   function setChannels(known) {
     if (channels) return;
     channels = known;
-    channel = mainChannel(channels, device.latest);
-    channelChoice.append(...channels
-      .filter(({ name }) => device.latest === null || device.latest[name] !== null)
+    const wanted = channelOf(limits, asked.rule);
+    const offered = channels.filter(({ name }) => device.latest === null || device.latest[name] !== null);
+    channel = offered.find(({ name }) => name === wanted) ?? mainChannel(channels, device.latest);
+    channelChoice.append(...offered
       .map(({ name, label, unit }) => element("option", { value: name, selected: name === channel.name }, `${label} (${unit})`)));
     tiles.append(...channels.map(channelTile));
   }
@@ -95,6 +97,14 @@ export function devicePage(deviceId) {
 
   async function refreshChart() {
     if (device) await chart.refresh(device, Date.now() + offset());
+  }
+
+  /** Whoever has come for the chart is led to it, once. */
+  function showAsked() {
+    if (!asked.rule || asked.isShown) return;
+    asked.isShown = true;
+    chart.node.scrollIntoView({ block: "center" });
+    channelChoice.focus({ preventScroll: true });
   }
 
   const offset = () => (device === null ? 0 : device.answeredAt - device.receivedAt);
@@ -135,6 +145,7 @@ export function devicePage(deviceId) {
       snooze.update(device.snooze);
       record.update([{ name: "", track_record: found.track_record }]);
       await refreshChart();
+      showAsked();
       return serverMs;
     },
     look: watch.look,
@@ -147,6 +158,14 @@ export function devicePage(deviceId) {
       chart.close();
     },
   };
+}
+
+/** What the address asks the chart to show: the rule of an alert, and how far back. */
+function askedChart() {
+  const query = new URLSearchParams(location.search);
+  const ageMinutes = query.has("since") ? (Date.now() - Number(query.get("since"))) / 60_000 : 0;
+  const [, minutes] = PERIODS.find(([, each]) => ageMinutes < each) ?? PERIODS.at(-1);
+  return { rule: query.get("rule"), minutes, isShown: false };
 }
 
 function backLink() {

@@ -1,5 +1,6 @@
 // The page of people: who is told, in which chats, and how a chat becomes somebody's.
 
+import { channelsPanel, isChannel } from "./channels.js";
 import { attempt, deedButton, somethingChanged } from "./deeds.js";
 import { element, keyed, setClass, setText } from "./dom.js";
 import { panel } from "./fleet.js";
@@ -20,6 +21,7 @@ export function peoplePage() {
   const listedPanel = panel("Chats from the settings", tools(), listed,
     element("p", { className: "hint" }, "They are an owner's of everything, and are removed in the settings (FLEETPULSE_TELEGRAM_CHATS)."));
   const groups = groupsPanel();
+  const channels = channelsPanel();
   const node = element("div", { className: "page" },
     element("section", { className: "device-top" },
       element("h1", {}, "People and their chats"),
@@ -28,7 +30,8 @@ export function peoplePage() {
     panel("People", tools(), people.node),
     isAdmin ? form.node : element("p", { className: "notice" }, HOW_TO),
     groups.node,
-    listedPanel);
+    listedPanel,
+    channels.node);
 
   async function showCode(person) {
     const made = await rest.codeFor(person.name);
@@ -39,22 +42,25 @@ export function peoplePage() {
   return {
     node,
     title: "People - fleetpulse",
-    /** Somebody who waits for a chat to be paired wants to see it. */
+    /** Somebody who waits for a chat to be paired, or for a test, wants to see it. */
     get pauseMs() {
+      if (channels.isTrying()) return 1000;
       return card.isWaiting() ? 2000 : 5000;
     },
     async refresh() {
       const [known, chats, grouped] = await Promise.all([rest.people(), rest.chats(), rest.groups()]);
       people.update(known, chats);
-      const nobodys = chats.filter(({ person }) => person === null);
+      const nobodys = chats.filter((chat) => chat.person === null && !isChannel(chat));
       listedPanel.hidden = !nobodys.length;
       keyed(listed, listedRows, nobodys, ({ target }) => target, () => chatRow(false));
       groups.update(grouped);
+      channels.update(chats.filter(isChannel));
       card.update(chats);
       return rest.serverNow();
     },
     tick(nowMs) {
       card.tick(nowMs);
+      channels.tick(nowMs);
     },
     close() {},
   };

@@ -64,6 +64,8 @@ export const groups = listed("/groups");
 export const keepPerson = (person) => put("/people", person);
 export const removePerson = (name) => send("DELETE", "/people", { name });
 export const codeFor = (name) => send("POST", `/people/${encodeURIComponent(name)}/code`);
+/** Have an example sent through a channel of fleetpulse notify. */
+export const tryChannel = (target) => send("POST", `/chats/${encodeURIComponent(target)}/test`);
 export const removeChat = (target) => send("DELETE", "/chats", { target });
 export const keepGroup = (group) => put("/groups", group);
 export const removeGroup = (name) => send("DELETE", "/groups", { name });

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from fleetpulse.actions import app
 from fleetpulse.actions.app import Notifying, forget_others
+from fleetpulse.channel_tests import ask_for
 from fleetpulse.clock import SystemClock
 from fleetpulse.delivery.readers import follow
 from fleetpulse.errors import FleetpulseError, NotifyError
@@ -83,6 +84,15 @@ def test_every_channel_is_told_of_an_event(bench: Bench) -> None:
         bench.happen("pi-1")
 
         assert arrived(bench.quick) == arrived(bench.slow) == "pi-1"
+
+
+def test_a_channel_is_tried_while_the_notifier_delivers(bench: Bench) -> None:
+    ask_for(bench.store, "notify:quick", asked_by="Ada", now_ms=bench.clock.now_ms())
+
+    with bench.at_work():
+        assert arrived(bench.quick) == "example"
+
+    assert bench.slow.sent == []
 
 
 def test_a_channel_that_hangs_holds_up_no_other(bench: Bench) -> None:

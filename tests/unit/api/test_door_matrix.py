@@ -138,6 +138,9 @@ ROUTES: dict[tuple[str, str], list[tuple[str, object, str]]] = {
     ("/api/v1/people", "DELETE"): [("/api/v1/people", {"name": "Ada"}, "admin")],
     ("/api/v1/people/<string:name>/code", "POST"): [("/api/v1/people/Ada/code", {}, "admin")],
     ("/api/v1/chats", "GET"): [("/api/v1/chats", None, "act all")],
+    ("/api/v1/chats/<string:target>/test", "POST"): [
+        ("/api/v1/chats/notify:mail/test", {}, "act all")
+    ],
     ("/api/v1/chats", "DELETE"): [("/api/v1/chats", {"target": "telegram:1"}, "admin")],
     ("/api/v1/alerts", "GET"): [
         ("/api/v1/alerts", None, "shared"),
@@ -181,7 +184,8 @@ def fill_with_people(store: MemoryStore) -> None:
     people.people.put("Ada", Person(name="Ada"))
     people.groups.put("lab", Group(name="lab", devices=["a"]))
     people.preferences.put("telegram:1", Preferences(person="Ada"))
-    store.chats.put(Chat(chat_id="telegram:1", title="Ada", subscribed_at=NOON))
+    for target in ("telegram:1", "notify:mail"):
+        store.chats.put(Chat(chat_id=target, title="Ada", subscribed_at=NOON))
     for selector in ("*", "@lab", "a", "b"):
         people.snoozes.put(selector, Snooze(until=NOON + 60_000, said_by="Ada"))
 

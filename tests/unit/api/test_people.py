@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from api.resources.chats import heard
 from fleetpulse.alerts import Severity
+from fleetpulse.channel_tests import answer, wanted
 from fleetpulse.clock import ManualClock
 from fleetpulse.pairing import code_in, pair
 from fleetpulse.people import Group, People, Person, Preferences, QuietHours, Role
@@ -68,14 +69,62 @@ def test_a_group_that_cannot_be_is_refused_in_words(
     assert items(client, GROUPS) == []
 
 
+def test_a_group_that_is_used_is_not_removed_and_says_by_whom(
+    client: FlaskClient, store: MemoryStore
+) -> None:
+    client.put(GROUPS, json=LAB)
+    for name in "ABCDEF":
+        client.put(PEOPLE, json={"name": name, "owns": ["@lab"]})
+
+    answer = client.delete(GROUPS, json={"name": "lab"})
+
+    assert (answer.status_code, answer.content_type) == (409, "application/problem+json")
+    assert document(answer)["type"] == "urn:fleetpulse:group-in-use"
+    assert "used by A, B, C, D, E and 1 more" in document(answer)["detail"]
+    assert items(client, GROUPS) == [LAB]
+
+
+def test_another_code_leaves_a_person_as_before(client: FlaskClient) -> None:
+    person = {"name": "Eve", "role": "viewer", "owns": ["pi-1"]}
+    client.put(PEOPLE, json=person)
+
+    a_code(client, "Eve")
+
+    assert items(client, PEOPLE) == [person]
+
+
+@pytest.mark.parametrize("written", ["6YE68WCG", "6YE6-8WCG", "6ye6 8wcg", "/start 6YE6 8WCG"])
+def test_a_code_is_read_however_its_halves_are_divided(written: str) -> None:
+    assert code_in(written) == "6YE68WCG"
+
+
 def test_a_person_is_kept_and_changed(client: FlaskClient, store: MemoryStore) -> None:
     client.put(GROUPS, json=LAB)
 
     assert document(client.put(PEOPLE, json=ADA)) == ADA
-    client.put(PEOPLE, json={"name": "Ada Lovelace"})
+    client.put(PEOPLE, json={"name": "Ada Lovelace", "role": "owner", "owns": []})
 
     assert items(client, PEOPLE) == [{"name": "Ada Lovelace", "role": "owner", "owns": []}]
     assert People(store.documents).people.get("Ada Lovelace") == Person(name="Ada Lovelace")
+
+
+@pytest.mark.parametrize(
+    ("change", "now"),
+    [
+        ({}, {}),
+        ({"role": "owner"}, {"role": "owner"}),
+        ({"owns": []}, {"owns": []}),
+    ],
+)
+def test_what_is_left_out_of_a_person_stays_as_it_is(
+    client: FlaskClient, change: dict[str, Any], now: dict[str, Any]
+) -> None:
+    client.put(GROUPS, json=LAB)
+    client.put(PEOPLE, json=ADA)
+
+    client.put(PEOPLE, json={"name": ADA["name"]} | change)
+
+    assert items(client, PEOPLE) == [ADA | now]
 
 
 @pytest.mark.parametrize(
@@ -123,6 +172,7 @@ def test_a_code_pairs_one_chat_once(client: FlaskClient, store: MemoryStore) -> 
             "person": "Ada Lovelace",
             "active": True,
             "hears": "everything",
+            "test": None,
         }
     ]
 
@@ -239,3 +289,43 @@ def test_a_group_is_known_to_whom_it_is_given(client: FlaskClient, store: Memory
     client.put(GROUPS, json=LAB)
 
     assert People(store.documents).groups.get("lab") == Group(**LAB)  # type: ignore[arg-type]
+
+
+def test_a_channel_is_tried_and_says_what_came_of_it(
+    client: FlaskClient, store: MemoryStore
+) -> None:
+    store.chats.put(Chat(chat_id="notify:mail", title="", subscribed_at=NOON))
+
+    asked = document(client.post(f"{CHATS}/notify:mail/test", json={}))
+
+    assert asked == {
+        "asked_at": NOON,
+        "asked_by": "this machine",
+        "answered_at": None,
+        "problem": None,
+    }
+    (test,) = wanted(store, NOON).values()
+    answer(store, "mail", test, problem="it is away", now_ms=NOON + 1)
+    (chat,) = items(client, CHATS)
+    assert chat["test"] == asked | {"answered_at": NOON + 1, "problem": "it is away"}
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "says"),
+    [
+        ("telegram:1", 400, "write /test there"),
+        ("notify:sms", 404, "no channel called 'notify:sms'"),
+        ("notify:old", 404, "that is told now"),
+    ],
+)
+def test_what_is_no_channel_cannot_be_tried(
+    client: FlaskClient, store: MemoryStore, target: str, status: int, says: str
+) -> None:
+    store.chats.put(Chat(chat_id="telegram:1", title="Ada", subscribed_at=NOON))
+    store.chats.put(Chat(chat_id="notify:old", title="", subscribed_at=NOON, active=False))
+
+    answered = client.post(f"{CHATS}/{target}/test", json={})
+
+    assert answered.status_code == status
+    assert says in document(answered)["detail"]
+    assert wanted(store, NOON) == {}

@@ -89,24 +89,13 @@ def test_the_end_of_a_snooze_has_what_waited_told(client: FlaskClient, store: Me
     assert due(store) == [NOON]
 
 
-def test_a_snooze_that_is_made_shorter_has_what_waited_looked_at_anew(
-    client: FlaskClient, store: MemoryStore
-) -> None:
-    client.put(OF_DEVICE, json={"seconds": 7200})
-    waits(store, NOON + 2 * HOUR_MS)
-
-    client.put(OF_DEVICE, json=HOUR)
-
-    assert due(store) == [NOON]
-
-
-def test_a_longer_snooze_wakes_nothing(client: FlaskClient, store: MemoryStore) -> None:
-    client.put(OF_DEVICE, json=HOUR)
-    waits(store, NOON + HOUR_MS)
-
+def test_a_longer_snooze_stays_and_is_the_answer(client: FlaskClient) -> None:
     client.put(OF_DEVICE, json={"seconds": 7200})
 
-    assert due(store) == [NOON + HOUR_MS]
+    answer = client.put(OF_DEVICE, json=HOUR)
+
+    assert document(answer)["until"] == NOON + 2 * HOUR_MS
+    assert snooze_of(client)["until"] == NOON + 2 * HOUR_MS
 
 
 @pytest.mark.parametrize("seconds", [0, 59, 2_592_001, -1, 1.5, "60", None])

@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
 
 from api import create_app
 from fleetpulse.alerts import State, Status
+from fleetpulse.channel_tests import ask_for
 from fleetpulse.clock import ManualClock
 from fleetpulse.people import Group, People, Person, Preferences, Snooze
 from fleetpulse.stores.memory import MemoryStore
@@ -126,8 +127,8 @@ def a_filled_app() -> Flask:
     people.groups.put("lab", Group(name="lab", devices=["pi-*"]))
     people.preferences.put("telegram:1", Preferences(person="Ada"))
     people.snoozes.put("@lab", Snooze(until=NOON + 60_000, said_by="Ada"))
-    for number in (1, 2):
-        chat_id = f"telegram:{number}"
+    ask_for(store, "notify:mail", asked_by="Ada", now_ms=NOON)
+    for chat_id in ("telegram:1", "telegram:2", "notify:mail"):
         store.chats.put(Chat(chat_id=chat_id, title="", subscribed_at=NOON))
     return create_app(
         store,
@@ -138,7 +139,7 @@ def a_filled_app() -> Flask:
     )
 
 
-KNOWN = {"device_id": "pi-1", "name": "Ada"}
+KNOWN = {"target": "notify:mail", "device_id": "pi-1", "name": "Ada"}
 schema = schemathesis.openapi.from_wsgi("/swagger.json", a_filled_app())
 CHECKS = (
     not_a_server_error,
