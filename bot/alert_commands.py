@@ -9,14 +9,14 @@ from itertools import islice
 
 from bot.asked import Asked, WrongWords
 from bot.naming import group_called, unknown_device
+from fleetpulse import snoozing
 from fleetpulse.acknowledge import acknowledge
 from fleetpulse.alerts import State
 from fleetpulse.delivery import notices
 from fleetpulse.delivery.messages import PHRASES, Button, Post, example_post
-from fleetpulse.delivery.readers import release
 from fleetpulse.delivery.words import about, ago, duration, number_of, quantity, rule_called
 from fleetpulse.errors import InvalidWish, UnknownAlert, UnknownDevice
-from fleetpulse.people import GROUP, Snooze
+from fleetpulse.people import GROUP
 from fleetpulse.stores.pages import all_alerts
 from fleetpulse.stores.protocols import Alert, Opinion, Verdict
 from fleetpulse.track_record import SPANS_DAYS, Record, models_of, past
@@ -124,20 +124,18 @@ def snooze(asked: Asked) -> Post:
     if len(words) > 2:
         raise WrongWords
     selector = _selector(asked, words[0])
-    snoozes, name = asked.people.snoozes, _called(selector)
+    name = _called(selector)
     if len(words) == 2 and words[1].lower() == "off":
-        if snoozes.take(selector) is None:
-            return Post(f"{name} is not snoozed.", is_brief=True)
-        release(asked.store, "", asked.now_ms)
-        return Post(f"{name} is no longer snoozed.", is_brief=True)
+        ended = snoozing.end_snooze(asked.store, selector, asked.now_ms)
+        is_now = "is no longer" if ended else "is not"
+        return Post(f"{name} {is_now} snoozed.", is_brief=True)
     length_ms = _length_ms(words[1]) if len(words) == 2 else SNOOZE_MS
-    until, before = asked.now_ms + length_ms, snoozes.get(selector)
-    if before is not None and before.until > until:  # a press of "Snooze 1 h" shortens no holiday
-        lasts = duration((before.until - asked.now_ms) / 1000)
+    until, now = asked.now_ms + length_ms, asked.now_ms
+    holds = snoozing.snooze(asked.store, selector, until=until, said_by=asked.said_as, now_ms=now)
+    if holds.until > until:
+        lasts = duration((holds.until - now) / 1000)
         shorter = f"For less, say /snooze {name} off first."
         return Post(f"{name} is snoozed for another {lasts}. {shorter}", is_brief=True)
-    snoozes.put(selector, Snooze(until=until, said_by=asked.said_as))
-    release(asked.store, "", asked.now_ms)
     return Post(
         f"{name} is snoozed for {duration(length_ms / 1000)}, for everybody. What still lasts then"
         " is told then.",

@@ -23,7 +23,10 @@ TRIES_A_MINUTE = 5  # of one chat
 ALL_TRIES_A_MINUTE = 60  # of all strangers together
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # 32, none of which looks like another
 _HALF = f"[{_LETTERS}]{{4}}"
-_CODE = re.compile(rf"(?:/(?:start|pair)(?:@\w+)?\s+)?({_HALF})[-\s]?({_HALF})", re.IGNORECASE)
+# A blank for the hyphen is read after a command only: two words of four letters are a talk.
+_CODE = re.compile(
+    rf"/?(?:start|pair)(?:@\w+)?\s+({_HALF})[-\s]?({_HALF})|({_HALF})-?({_HALF})", re.IGNORECASE
+)
 _MINUTE_MS = 60_000
 
 
@@ -42,7 +45,7 @@ def make_code(store: Store, person: Person, *, now_ms: int) -> str:
 def code_in(text: str) -> str | None:
     """The code that somebody sends, alone or after /start or /pair; None: there is none."""
     found = _CODE.fullmatch(text.strip())
-    return None if found is None else (found[1] + found[2]).upper()
+    return None if found is None else "".join(half for half in found.groups() if half).upper()
 
 
 def pair(store: Store, code: str, target: str, title: str, *, now_ms: int) -> Person | None:

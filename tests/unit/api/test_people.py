@@ -93,9 +93,15 @@ def test_another_code_leaves_a_person_as_before(client: FlaskClient) -> None:
     assert items(client, PEOPLE) == [person]
 
 
-@pytest.mark.parametrize("written", ["6YE68WCG", "6YE6-8WCG", "6ye6 8wcg", "/start 6YE6 8WCG"])
+@pytest.mark.parametrize(
+    "written", ["6YE68WCG", "6YE6-8WCG", "6ye6-8wcg", "/start 6YE6 8WCG", "pair 6ye6 8wcg"]
+)
 def test_a_code_is_read_however_its_halves_are_divided(written: str) -> None:
     assert code_in(written) == "6YE68WCG"
+
+
+def test_two_words_of_four_letters_are_a_talk() -> None:
+    assert code_in("text back") is None
 
 
 def test_a_person_is_kept_and_changed(client: FlaskClient, store: MemoryStore) -> None:
