@@ -11,6 +11,7 @@ EACH = (
     "latency",
     "alert_latency",
     "deliveries",
+    "burst",
     "stack_cost",
     "agent_cost",
     "store_speed",
