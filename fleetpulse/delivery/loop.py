@@ -149,12 +149,13 @@ class Delivering:
             return
         wishes = wishes_of(self._store, self._prefix)
         events = self._events_of(due)
-        threads = self._threads_of(events.values())
+        due = [each for each in due if each.event_id in events]
+        due = [each for each in due if not self._is_gathered(each, events[each.event_id], now)]
+        threads = self._threads_of([events[each.event_id] for each in due])
         told = [
             delivery
             for delivery in due
-            if delivery.event_id in events
-            and self._is_told_now(delivery, events[delivery.event_id], wishes, threads, now)
+            if self._is_told_now(delivery, events[delivery.event_id], wishes, threads, now)
         ]
         by_target = policy.messages(told, events, now, self._teller.recent, threads)
         posts = Posts(self._store, self._chart, by_target, now)
@@ -175,6 +176,13 @@ class Delivering:
 
     def _is_free(self, target: str, now: int) -> bool:
         return target not in self._under_way and not self._teller.rests(target, now)
+
+    def _is_gathered(self, delivery: Delivery, event: AlertEvent, now: int) -> bool:
+        """Whether it waits for the next group; a thousand that do are not looked up each time."""
+        if event.state in policy.FOLLOWING or policy.is_history(delivery, event, now):
+            return False
+        recent = self._teller.recent.get(delivery.target, policy.NOTHING_LATELY)
+        return recent.gathers(now)
 
     def _is_told_now(
         self,
