@@ -77,6 +77,7 @@ class Answers:
         person = pair(self._store, code, target, title, now_ms=now)
         if person is None:
             return Post("That code is wrong, was used before, or is more than 10 minutes old.")
+        self._notices.report(Matter.CHAT_LOST, None, lost_chat(target))
         return Post(f"Hello {escape(person.name)}, this chat is yours now. Send /help to begin.")
 
     def _stranger(self, target: str) -> Post:

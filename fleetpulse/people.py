@@ -22,6 +22,7 @@ from fleetpulse.stores.documents import DocumentStore, Kept
 
 GROUP, KIND, RULE = "@", "kind:", "rule:"
 DAY = timedelta(days=1)
+MINUTE_MS = 60_000
 SEVERITY_ORDER: tuple[Severity, ...] = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 _GROUP_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 _PATTERN = re.compile(r"[A-Za-z0-9._*?\[\]!-]{1,64}", re.ASCII)
@@ -164,23 +165,33 @@ def is_at_least(severity: Severity, least: Severity) -> bool:
 
 def quiet_until(quiet: QuietHours, severity: Severity, now_ms: int) -> int | None:
     """When what has this severity may be told, Unix ms; None: now."""
-    if quiet.urgent is not None and is_at_least(severity, quiet.urgent):
+    is_urgent = quiet.urgent is not None and is_at_least(severity, quiet.urgent)
+    if is_urgent or not _is_quiet(quiet, now_ms):
         return None
-    zone = ZoneInfo(quiet.zone)
-    now = datetime.fromtimestamp(now_ms / 1000, zone)
-    minute = now.hour * 60 + now.minute
-    if quiet.begins < quiet.ends:
-        is_quiet, ends_tomorrow = quiet.begins <= minute < quiet.ends, False
-    else:
-        is_quiet = minute >= quiet.begins or minute < quiet.ends
-        ends_tomorrow = minute >= quiet.begins
-    if not is_quiet:
-        return None
-    day = now.date() + DAY if ends_tomorrow else now.date()
-    on_the_wall = datetime.combine(day, time(quiet.ends // 60, quiet.ends % 60), zone)
+    now = _on_the_wall(quiet, now_ms)
+    ends_today = now.hour * 60 + now.minute < quiet.ends
+    day = now.date() if ends_today else now.date() + DAY
+    end = datetime.combine(day, time(quiet.ends // 60, quiet.ends % 60), now.tzinfo)
     # When clocks are set back an hour comes twice: the end that is still ahead.
-    ends = (round(on_the_wall.replace(fold=fold).timestamp() * 1000) for fold in (0, 1))
-    return next((end for end in ends if end > now_ms), None)
+    ends = (round(end.replace(fold=fold).timestamp() * 1000) for fold in (0, 1))
+    end_ms = next((each for each in ends if each > now_ms), None)
+    # When they are set ahead the end may be a time that never is: the first one that is no longer
+    # quiet.
+    while end_ms is not None and end_ms > now_ms and not _is_quiet(quiet, end_ms - MINUTE_MS):
+        end_ms -= MINUTE_MS
+    return end_ms
+
+
+def _is_quiet(quiet: QuietHours, at_ms: int) -> bool:
+    at = _on_the_wall(quiet, at_ms)
+    minute = at.hour * 60 + at.minute
+    if quiet.begins < quiet.ends:
+        return quiet.begins <= minute < quiet.ends
+    return minute >= quiet.begins or minute < quiet.ends
+
+
+def _on_the_wall(quiet: QuietHours, at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms / 1000, ZoneInfo(quiet.zone))
 
 
 def checked_quiet(quiet: QuietHours) -> QuietHours:

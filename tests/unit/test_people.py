@@ -129,6 +129,14 @@ def test_quiet_hours_cross_midnight_and_changes_of_the_clock(now: str, until: st
     assert told == (None if until is None else moment(until, "Europe/Berlin"))
 
 
+def test_an_end_that_never_is_comes_when_clocks_are_set_ahead() -> None:
+    quiet = QuietHours(begins=1320, ends=150, zone="Europe/Berlin")  # until 02:30
+    at_midnight = datetime(2026, 3, 28, 23, 0, tzinfo=UTC).timestamp() * 1000
+    ahead_at = datetime(2026, 3, 29, 1, 0, tzinfo=UTC).timestamp() * 1000  # 02:00 is 03:00
+
+    assert quiet_until(quiet, Severity.WARNING, round(at_midnight)) == ahead_at
+
+
 def test_an_hour_that_comes_twice_is_quiet_twice_until_its_own_end() -> None:
     quiet = QuietHours(begins=60, ends=150, zone="Europe/Berlin")  # 01:00 to 02:30
     first_end = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
