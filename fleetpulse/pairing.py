@@ -65,10 +65,10 @@ def pair(store: Store, code: str, target: str, title: str, *, now_ms: int) -> Pe
 
 def forget(store: Store, target: str) -> bool:
     """Tell and answer this chat no more; whether it was known. Raises StoreError."""
-    known = People(store.documents).preferences.take(target)
     chat = store.chats.get(target)
-    if chat is not None:
+    if chat is not None:  # first: whoever sees that it is nobody's must not find it told
         store.chats.put(replace(chat, active=False))
+    known = People(store.documents).preferences.take(target)
     return known is not None or chat is not None
 
 

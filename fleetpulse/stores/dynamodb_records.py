@@ -342,12 +342,16 @@ class DynamoDocuments:
         return {item["sk"]["S"]: item["document"]["S"].encode() for item in found}
 
     def take(self, collection: str, name: str) -> bytes | None:
-        removed = self._records.dynamo.call(
-            "delete_item",
-            TableName=self._records.table,
-            Key=key(_collection(collection), name),
-            ReturnValues="ALL_OLD",
-        )
+        try:
+            removed = self._records.dynamo.call(
+                "delete_item",
+                TableName=self._records.table,
+                Key=key(_collection(collection), name),
+                ConditionExpression=THERE,  # of several at once the others are told so
+                ReturnValues="ALL_OLD",
+            )
+        except Taken:
+            return None
         return _document(removed.get("Attributes"))
 
 

@@ -27,7 +27,7 @@ EVERY_S = 1.0
 LOW_LIMIT_S = 10.0  # so that an outage need not last long to be longer
 LIMIT_S = 30.0  # by default, also of 6 intervals of 5 s
 LATEST_S = 5.0  # past it
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0  # each pause of a machine that is busy with others begins the listening anew
 ROUNDS = 3  # a machine that stalls listens anew, and says so later
 
 
