@@ -161,6 +161,7 @@ resource "aws_ecs_service" "of" {
     aws_iam_role_policy.start,
     aws_iam_role_policy.store,
     aws_iam_role_policy.models_reader,
+    aws_iam_role_policy.lag,
     aws_lb_listener.https,
     aws_route.private_out,
   ]

@@ -23,6 +23,11 @@ variable "tags" {
   description = "Tags for everything, besides project, environment and managed-by."
   type        = map(string)
   default     = {}
+
+  validation {
+    condition     = length(setintersection(keys(var.tags), ["project", "environment", "managed-by"])) == 0
+    error_message = "project, environment and managed-by are given already."
+  }
 }
 
 variable "network_cidr" {
@@ -78,6 +83,11 @@ variable "hosted_zone_id" {
   description = "Zone of Route 53 that the domain is in: its certificate and its record are then made. Null: give certificate_arn, and point the domain at the output load_balancer_host."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.hosted_zone_id == null || can(regex("^Z[A-Z0-9]+$", var.hosted_zone_id))
+    error_message = "A zone's id looks like Z0123456789ABCDEFGHIJ."
+  }
 }
 
 variable "certificate_arn" {
@@ -284,6 +294,11 @@ variable "msk_password_version" {
   description = "Grows when the password of MSK changes."
   type        = number
   default     = 1
+
+  validation {
+    condition     = var.msk_password_version >= 1
+    error_message = "At least 1."
+  }
 }
 
 variable "schema_registry" {

@@ -155,6 +155,15 @@ def test_an_environment_gives_what_is_asked_and_nothing_else(environment: str) -
     assert required <= given <= set(asked)
 
 
+def test_every_variable_but_a_switch_refuses_what_cannot_be() -> None:
+    assert not [
+        name
+        for block in blocks("variable")
+        for name, body in block.items()
+        if body["type"] != "bool" and not body.get("validation")
+    ]
+
+
 def test_every_variable_says_what_it_is() -> None:
     assert not [
         name
