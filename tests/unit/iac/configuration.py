@@ -1,0 +1,96 @@
+"""The Terraform files of iac/, read as data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import hcl2
+
+FOLDER = Path(__file__).resolve().parents[3] / "iac"
+PROCESSES = ("api", "consumer", "bot", "notify")
+_NAME_OF_A_VARIABLE = re.compile(r"\b(?:[A-Z][A-Z0-9]*_)+[A-Z0-9]+\b")
+
+
+def read(file: Path) -> dict[str, Any]:
+    """A file's blocks, with strings out of their quotes and without the parser's own marks."""
+    found: dict[str, Any] = _plain(hcl2.loads(file.read_text()))
+    return found
+
+
+@cache
+def blocks(kind: str) -> list[dict[str, Any]]:
+    """Every block of a kind (resource, data, variable, locals), of all files."""
+    return [block for file in sorted(FOLDER.glob("*.tf")) for block in read(file).get(kind, ())]
+
+
+@cache
+def local_values() -> Mapping[str, Any]:
+    """Local values by name; what is an expression is its text."""
+    return {name: value for block in blocks("locals") for name, value in block.items()}
+
+
+def named(kind: str, of_type: str) -> dict[str, dict[str, Any]]:
+    """Name -> body, of the resources or data of a type."""
+    return {name: body for block in blocks(kind) for name, body in block.get(of_type, {}).items()}
+
+
+def statements(document: str) -> list[dict[str, Any]]:
+    """The statements of a policy document, those that are there on a condition too."""
+    body = named("data", "aws_iam_policy_document")[document]
+    dynamic = [each["statement"]["content"] for each in body.get("dynamic", ())]
+    return [*body.get("statement", ()), *(one for content in dynamic for one in content)]
+
+
+def actions(document: str) -> set[str]:
+    """All that a policy document allows."""
+    return {action for statement in statements(document) for action in statement["actions"]}
+
+
+def environment_of(process: str) -> set[str]:
+    """The environment variables that a process is given, secrets not among them."""
+    values = local_values()
+    given = values["environment_of"][process]
+    parts = [values["environment_of_all"], given]
+    if "local.environment_of_kafka" in str(given):
+        parts.append(values["environment_of_kafka"])
+    return {name for part in parts for name in _NAME_OF_A_VARIABLE.findall(_text(part))}
+
+
+def secrets_of(process: str) -> set[str]:
+    """The environment variables that a process is given from secrets, in any configuration."""
+    values = local_values()
+    groups = dict(_groups(values["secrets"]))
+    wanted = values["secrets_of"][process]
+    return {name for group in wanted for name in groups[group]}
+
+
+def _groups(expression: str) -> Iterator[tuple[str, list[str]]]:
+    """Secret -> its keys, in the text of a merge of objects."""
+    for group, keys in re.findall(r"([\w-]+) = \[([^\]]*)\]", expression):
+        yield group, re.findall(r'"(\w+)"', keys)
+
+
+def _text(part: Any) -> str:
+    """What names of variables are looked for in: the keys of an object, or an expression."""
+    return " ".join(part) if isinstance(part, dict) else str(part)
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {
+            _unquoted(name): _plain(value)
+            for name, value in node.items()
+            if not name.startswith("__")
+        }
+    if isinstance(node, list):
+        return [_plain(each) for each in node]
+    return _unquoted(node) if isinstance(node, str) else node
+
+
+def _unquoted(text: str) -> str:
+    is_quoted = len(text) > 1 and text[0] == text[-1] == '"'
+    return text[1:-1].replace('\\"', '"') if is_quoted else text
