@@ -25,7 +25,8 @@ COMMANDS: tuple[Command, ...] = (
     Command(name="up", help="run everything on this machine", module="fleetpulse.cli.up"),
     Command(
         name="agent",
-        help="measure, simulate or replay a machine: pc, raspberry, simulated, replay",
+        help="measure, simulate or replay a machine: pc, raspberry, simulated, replay; or install,"
+        " uninstall, status: as a service",
         module="generators",
         replaces=True,
     ),
