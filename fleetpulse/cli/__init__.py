@@ -58,6 +58,11 @@ COMMANDS: tuple[Command, ...] = (
         help="hold what would have been warned of against what happened",
         module="fleetpulse.cli.backtest",
     ),
+    Command(
+        name="doctor",
+        help="what this machine can measure, and whether all that is set answers",
+        module="fleetpulse.cli.doctor",
+    ),
     Command(name="train", help="train the models", module="fleetpulse.cli.train"),
 )
 

@@ -13,7 +13,6 @@ import pytest
 
 from fleetpulse.clock import ManualClock
 from fleetpulse.errors import SettingsError
-from fleetpulse.settings import AgentSettings, variables
 from fleetpulse.telemetry import a_reading_of
 from fleetpulse.wire import encode
 from generators import service
@@ -25,12 +24,6 @@ from tests.services.missing import without
 
 KEY = "fp_k123_very-secret"
 API = ("--api", "https://fleet.example.org")
-
-
-@pytest.fixture(autouse=True)
-def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for _, variable in variables(AgentSettings):
-        monkeypatch.delenv(variable.name, raising=False)
 
 
 @pytest.fixture
