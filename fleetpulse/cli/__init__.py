@@ -43,6 +43,11 @@ COMMANDS: tuple[Command, ...] = (
         help="show a code that makes a chat somebody's, and whose chats are",
         module="fleetpulse.cli.chats",
     ),
+    Command(
+        name="devices",
+        help="add a machine: a key, and the line that installs its agent",
+        module="fleetpulse.cli.devices",
+    ),
     Command(name="groups", help="put devices under one name", module="fleetpulse.cli.groups"),
     Command(name="keys", help="make, list and end keys of the API", module="fleetpulse.cli.keys"),
     Command(
