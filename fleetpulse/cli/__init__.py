@@ -25,8 +25,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(name="up", help="run everything on this machine", module="fleetpulse.cli.up"),
     Command(
         name="agent",
-        help="measure, simulate or replay a machine: pc, raspberry, simulated, replay; or install,"
-        " uninstall, status: as a service",
+        help="measure, simulate or replay a machine; install: as a service",
         module="generators",
         replaces=True,
     ),
