@@ -59,9 +59,11 @@ def install_line(device_id: str, kind: str, address: str, key: str) -> str:
 
     The key goes through a pipe, so that no list of processes shows it.
     """
+    # A Pi's way to its pins (lgpio) comes with the system, not from pip.
+    seeing = "--system-site-packages " if kind == "raspberry" else ""
     where = f"--api {shlex.quote(address)} --device-id {device_id} --key-file -"
     return (
-        f"sudo python3 -m venv {PLACE}"
+        f"sudo python3 -m venv {seeing}{PLACE}"
         f" && sudo {PLACE}/bin/pip install 'fleetpulse[agent]'"
         f" && echo {key} | sudo {PLACE}/bin/fleetpulse agent install {kind} {where}"
     )

@@ -50,6 +50,15 @@ def test_the_line_is_one_that_install_understands(capsys: pytest.CaptureFixture[
     assert options.key_file == "-"
 
 
+@pytest.mark.parametrize(("kind", "sees"), [("raspberry", True), ("pc", False)])
+def test_a_pi_uses_the_pins_library_of_its_system(
+    capsys: pytest.CaptureFixture[str], kind: str, sees: bool
+) -> None:
+    main(["add", "attic", "--kind", kind, "--address", API])
+
+    assert ("venv --system-site-packages /opt" in capsys.readouterr().out) is sees
+
+
 def test_the_address_is_that_of_the_settings(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
