@@ -14,11 +14,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fleetpulse.errors import SettingsError, StartError
 from fleetpulse.settings import AgentSettings, DataSettings, KafkaSettings, load, variables
+from fleetpulse.wire import is_identifier
 from generators import service_status
 from generators.service_unit import (
     KINDS,
@@ -30,6 +31,7 @@ from generators.service_unit import (
     settings_text,
     unit_text,
 )
+from generators.upload import Poster
 
 SYSTEM = Path("/")
 # What the unit hides from the agent: ProtectHome and PrivateTmp.
@@ -133,9 +135,19 @@ def agent_values(options: argparse.Namespace) -> dict[str, str]:
             "--api needs the device's own key: --key-file FILE, - for standard input, or"
             " FLEETPULSE_INGEST_KEY in the environment."
         )
+    _check(values)
+    return values
+
+
+def _check(values: Mapping[str, str]) -> None:
+    """Raises SettingsError for what the agent would not start with."""
     fields = {variable.name: field for field, variable in variables(AgentSettings)}
     load(AgentSettings, **{fields[name]: text for name, text in values.items()})
-    return values
+    device_id = values.get("FLEETPULSE_DEVICE_ID")
+    if device_id is not None and not is_identifier(device_id):
+        raise SettingsError("--device-id must be 1 to 64 of A-Z a-z 0-9 . _ -")
+    if "FLEETPULSE_API" in values:
+        Poster(values["FLEETPULSE_API"], values["FLEETPULSE_INGEST_KEY"])  # asks nothing yet
 
 
 def _key_in(file: str | None) -> str | None:

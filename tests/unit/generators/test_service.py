@@ -123,6 +123,7 @@ def test_a_key_can_come_from_standard_input(root: Path, monkeypatch: pytest.Monk
         (API, "--api needs the device's own key"),
         ((*API, "--key-file", "/nowhere"), "--key-file /nowhere cannot be read"),
         (("--kafka", "b:9092", "--interval", "soon"), "FLEETPULSE_INTERVAL"),
+        (("--kafka", "b:9092", "--device-id", "a/b"), "--device-id must be"),
     ],
     ids=repr,
 )
@@ -132,6 +133,15 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
     assert installed(root, *words) == 2
 
     assert said in capsys.readouterr().err
+    assert not root.exists()
+
+
+def test_an_api_that_is_no_address_is_refused(
+    root: Path, key_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert installed(root, "--api", "fleet.example.org", "--key-file", key_file) == 2
+
+    assert "FLEETPULSE_API must be an address" in capsys.readouterr().err
     assert not root.exists()
 
 
