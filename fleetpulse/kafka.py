@@ -189,9 +189,21 @@ def ensure_topics(
                 log.info("topic made", extra={"topic": name, "partitions": partitions})
 
 
-def _metadata(admin: AdminClient, config: Mapping[str, Any], heard: Heard) -> ClusterMetadata:
+def cluster_seen(config: dict[str, Any], answer_s: float) -> ClusterMetadata:
+    """What the cluster says of its brokers and topics.
+
+    Raises BrokerAway when it does not answer in this time, BrokerError when it refuses us.
+    """
+    heard = Heard()
+    with AdminClient(config | {"error_cb": heard}) as admin:
+        return _metadata(admin, config, heard, answer_s)
+
+
+def _metadata(
+    admin: AdminClient, config: Mapping[str, Any], heard: Heard, answer_s: float = ANSWER_S
+) -> ClusterMetadata:
     try:
-        return admin.list_topics(timeout=ANSWER_S)
+        return admin.list_topics(timeout=answer_s)
     except KafkaException as problem:
         admin.poll(0)  # brings what was said meanwhile
         cause = heard.or_else(problem.args[0])

@@ -69,6 +69,15 @@ class SchemaRegistry:
                 " it is in docs/wire.md."
             ) from problem
 
+    def check(self) -> None:
+        """Return if it answers, and knows this account. Raises SchemaError."""
+        try:
+            with self._answering():
+                self._client.get_subjects()
+        except SchemaRegistryError as problem:
+            if problem.http_status_code != FORBIDDEN:  # it need not tell us of other subjects
+                raise SchemaError(self._refusal(problem)) from problem
+
     def objection(self, schema_id: int) -> str | None:
         """Why records of this schema are no readings; None: they can be."""
         try:

@@ -25,6 +25,7 @@ from generators.agent import Agent, Source
 from generators.observed import Observed
 from generators.publish import Publisher
 from generators.spool import Spool
+from generators.supervisor import Supervisor
 from generators.topics import prepared
 from generators.upload import Poster, Uploader
 
@@ -59,6 +60,8 @@ KINDS: tuple[Kind, ...] = (
 
 
 KIND = {kind.name: kind for kind in KINDS}
+# Words that are no agent: they make one a service of this machine, or look after it.
+SERVICE_WORDS = ("install", "uninstall", "status")
 
 
 def kinds() -> Mapping[str, Kind]:
@@ -87,6 +90,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
+    if words and words[0] in SERVICE_WORDS:
+        from generators import service  # late: a running agent has no use for it
+
+        return service.main(words)
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words = [_picked_by_device(), *words]
     known = KIND if words[0] in KIND else kinds()
@@ -129,7 +136,8 @@ def _parser(known: Mapping[str, Kind], chosen: Kind | None) -> argparse.Argument
     parser = argparse.ArgumentParser(
         prog="fleetpulse agent",
         description="Publish the readings of one machine to Kafka, through a spool on the disk.",
-        epilog="Without an agent, DEVICE=PC or DEVICE=RASPBERRY picks one.",
+        epilog="Without an agent, DEVICE=PC or DEVICE=RASPBERRY picks one. `fleetpulse agent"
+        " install | status | uninstall` makes the agent a service of this machine.",
     )
     agents = parser.add_subparsers(metavar="AGENT", required=True)
     for kind in known.values():
@@ -175,8 +183,9 @@ def run_agent(source: Source, settings: AgentSettings, device_id: str) -> None:
             "dropped": spool.dropped,
         },
     )
-    stop = threading.Event()
+    stop, supervisor = threading.Event(), Supervisor()
     on_stop_signal(stop.set)
+    supervisor.started(settings.interval_s)
     try:
         with _observed(settings, spool, publisher) as observed:
             Agent(
@@ -187,6 +196,9 @@ def run_agent(source: Source, settings: AgentSettings, device_id: str) -> None:
                 interval_s=settings.interval_s,
                 clock=clock,
                 observed=observed,
+                alive=lambda: supervisor.alive(
+                    f"{spool.depth} readings wait, {spool.dropped} were dropped"
+                ),
             ).run(stop)
     finally:
         spool.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from fleetpulse import wire
@@ -87,7 +87,9 @@ class Agent:
         interval_s: float,
         clock: Clock,
         observed: Observed | None = None,
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
+        """alive: called once a tick, whether the machine could be measured or not."""
         self._source = source
         self._spool = spool
         self._publisher = publisher
@@ -95,6 +97,7 @@ class Agent:
         self._interval_ms = round(interval_s * 1000)
         self._clock = clock
         self._observed = observed or Observed(spool, publisher, clock=clock, health=Health())
+        self._alive = alive
         self._readings = 0
         self._failed = ""  # how the source failed last
 
@@ -109,6 +112,7 @@ class Agent:
             now_ms = self._clock.now_ms()
             self._measure(now_ms)
             self._observed.look()
+            self._alive()
             due_ms = next_due(due_ms, now_ms, self._interval_ms)
         self._publisher.drain(DRAIN_S)
         log.info(

@@ -274,6 +274,27 @@ class PositionFile:
         os.close(self._file)
 
 
+def position_in(path: Path) -> Position | None:
+    """The newest position of a spool that an agent may be using; None: none can be read."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    slots = (content[:_SLOT_BYTES], content[_SLOT_BYTES:])
+    entries = [entry for slot in slots if (entry := entry_of(slot.partition(b"\n")[0] + b"\n"))]
+    newest = max(entries, key=lambda entry: entry.seq, default=None)
+    return None if newest is None else _decode_position(newest.payload)
+
+
+def last_entry(folder: Path) -> Entry | None:
+    """The newest record of a spool on the disk, delivered or not; None: there is none."""
+    try:
+        content = max(folder.glob(f"*{SUFFIX}")).read_bytes()
+    except (OSError, ValueError):
+        return None
+    return next(filter(None, map(entry_of, reversed(content.splitlines(keepends=True)))), None)
+
+
 def _decode_position(payload: bytes) -> Position | None:
     try:
         return msgspec.json.decode(payload, type=Position)

@@ -25,7 +25,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(name="up", help="run everything on this machine", module="fleetpulse.cli.up"),
     Command(
         name="agent",
-        help="measure, simulate or replay a machine: pc, raspberry, simulated, replay",
+        help="measure, simulate or replay a machine; install: as a service",
         module="generators",
         replaces=True,
     ),
@@ -42,6 +42,11 @@ COMMANDS: tuple[Command, ...] = (
         help="show a code that makes a chat somebody's, and whose chats are",
         module="fleetpulse.cli.chats",
     ),
+    Command(
+        name="devices",
+        help="add a machine: a key, and the line that installs its agent",
+        module="fleetpulse.cli.devices",
+    ),
     Command(name="groups", help="put devices under one name", module="fleetpulse.cli.groups"),
     Command(name="keys", help="make, list and end keys of the API", module="fleetpulse.cli.keys"),
     Command(
@@ -56,6 +61,11 @@ COMMANDS: tuple[Command, ...] = (
         name="backtest",
         help="hold what would have been warned of against what happened",
         module="fleetpulse.cli.backtest",
+    ),
+    Command(
+        name="doctor",
+        help="what this machine can measure, and whether all that is set answers",
+        module="fleetpulse.cli.doctor",
     ),
     Command(name="train", help="train the models", module="fleetpulse.cli.train"),
 )

@@ -51,6 +51,7 @@ class Setting:
         self.broker = FakeBroker(self.clock)
         self.source = FakeSource(readings, self.clock)
         self.folder = folder
+        self.signs_of_life = 0
 
     def run(self) -> list[float]:
         """Run to the end; when each reading was asked for, in seconds after the start."""
@@ -64,11 +65,20 @@ class Setting:
             make=self.broker.connect,
         )
         agent = Agent(
-            self.source, spool, publisher, device_id="pc-1", interval_s=5.0, clock=self.clock
+            self.source,
+            spool,
+            publisher,
+            device_id="pc-1",
+            interval_s=5.0,
+            clock=self.clock,
+            alive=self._lives,
         )
         agent.run(self.source.stop)
         spool.close()
         return [(at_ms - START) / 1000 for at_ms in self.source.asked]
+
+    def _lives(self) -> None:
+        self.signs_of_life += 1
 
 
 def test_readings_come_on_a_fixed_grid_the_first_after_a_second(tmp_path: Path) -> None:
@@ -145,6 +155,17 @@ def test_a_source_that_fails_costs_that_reading_and_is_told_once(
 
     assert setting.broker.seqs == [1, 2]
     assert len([each for each in caplog.records if each.levelname == "ERROR"]) == 1
+
+
+def test_an_agent_lives_once_a_tick_also_when_the_machine_cannot_be_measured(
+    tmp_path: Path,
+) -> None:
+    setting = Setting(tmp_path, readings=5)
+    setting.source.fails = {2, 3, 4}
+
+    setting.run()
+
+    assert setting.signs_of_life == 5
 
 
 def test_zero_is_sent_missing_is_left_out_and_noise_is_rounded() -> None:

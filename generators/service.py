@@ -1,0 +1,285 @@
+"""`fleetpulse agent install | uninstall | status`: the agent as a service of this machine.
+
+`install` writes a unit and, readable by root only, a file with the agent's settings. A key comes
+from a file, from standard input or from the environment: what is on a command line is read by
+everybody on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import grp
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from fleetpulse.errors import SettingsError, StartError
+from fleetpulse.settings import AgentSettings, DataSettings, KafkaSettings, load, variables
+from fleetpulse.wire import is_identifier
+from generators import service_status
+from generators.service_unit import (
+    KINDS,
+    SERVICE,
+    SETTINGS_FILE,
+    STATE_FOLDERS,
+    UNIT_FILE,
+    WANTED_FILE,
+    settings_text,
+    unit_text,
+)
+from generators.upload import Poster
+
+SYSTEM = Path("/")
+# What the unit hides from the agent: ProtectHome and PrivateTmp.
+HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
+SYSTEMCTL_S = 60.0
+# The unit says these.
+_OF_THE_UNIT = ("FLEETPULSE_DATA", "DEVICE")
+_API = ("FLEETPULSE_API", "FLEETPULSE_INGEST_KEY")
+_OF_EVERY_PROCESS = {variable.name for _, variable in variables(DataSettings)}
+_KAFKA = tuple(
+    variable.name
+    for _, variable in variables(KafkaSettings)
+    if variable.name not in _OF_EVERY_PROCESS
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the first word says; the exit code. Raises SettingsError and StartError."""
+    options = _parser().parse_args(argv)
+    return int(options.act(options))
+
+
+def install(options: argparse.Namespace) -> int:
+    """Write settings and unit; on this system, start the agent as well."""
+    root: Path = options.root
+    if root == SYSTEM:
+        _need_rights("install")
+        _need_a_place_that_is_seen()
+    values = agent_values(options)
+    unit = unit_text(options.kind, sys.executable, _groups())
+    _write(root / SETTINGS_FILE, settings_text(values), mode=0o600)
+    _write(root / UNIT_FILE, unit, mode=0o644)
+    if root == SYSTEM:
+        _systemctl("daemon-reload")
+        _systemctl("enable", SERVICE)
+        _systemctl("restart", SERVICE)
+        _say("The agent runs; `fleetpulse agent status` tells how it is.")
+        _say(f"Its settings are in /{SETTINGS_FILE}.")
+    else:
+        _enable_below(root)
+        _say(f"Written below {root}; the agent starts with that system.")
+    return 0
+
+
+def uninstall(options: argparse.Namespace) -> int:
+    """Stop the agent and remove what `install` wrote; with --purge, what waits in the spool too."""
+    root: Path = options.root
+    if root == SYSTEM:
+        _need_rights("uninstall")
+        if (root / UNIT_FILE).exists():
+            _systemctl("disable", "--now", SERVICE)
+    for file in (WANTED_FILE, UNIT_FILE, SETTINGS_FILE):
+        _remove(root / file)
+    if root == SYSTEM:
+        _systemctl("daemon-reload")
+    if options.purge:
+        for folder in STATE_FOLDERS:
+            _remove(root / folder)
+        _say("The agent is removed, and its spool.")
+    else:
+        _say(f"The agent is removed; readings that wait stay in /{STATE_FOLDERS[0]}.")
+    return 0
+
+
+def status(options: argparse.Namespace) -> int:
+    """Say whether it runs, what it read last and what waits; exit code 1: it does not run."""
+    root: Path = options.root
+    if not (root / UNIT_FILE).exists():
+        _say("The agent is not installed; `fleetpulse agent install` does that.")
+        return 1
+    state = service_status.running_state() if root == SYSTEM else None
+    for line in service_status.lines(state, root):
+        _say(line)
+    return 0 if root != SYSTEM or (state is not None and state.runs) else 1
+
+
+def agent_values(options: argparse.Namespace) -> dict[str, str]:
+    """The agent's settings: those of the environment, and over them what the words say.
+
+    Raises SettingsError for wrong ones, and when they do not say where the readings go.
+    """
+    names = {variable.name for _, variable in variables(AgentSettings)} - set(_OF_THE_UNIT)
+    values = {name: os.environ[name] for name in names if os.environ.get(name)}
+    given = {
+        "FLEETPULSE_API": options.api,
+        "FLEETPULSE_INGEST_KEY": _key_in(options.key_file),
+        "KAFKA_BROKER_SETTINGS": options.kafka,
+        "FLEETPULSE_INTERVAL": options.interval,
+        "FLEETPULSE_DEVICE_ID": options.device_id,
+    }
+    if options.api or options.kafka:
+        for name in _KAFKA if options.api else _API:
+            values.pop(name, None)
+    values |= {name: text for name, text in given.items() if text}
+    if "FLEETPULSE_API" not in values and "KAFKA_BROKER_SETTINGS" not in values:
+        raise SettingsError(
+            "Say where the readings go: --api URL --key-file FILE, or --kafka SERVERS."
+        )
+    if "FLEETPULSE_API" in values and "FLEETPULSE_INGEST_KEY" not in values:
+        raise SettingsError(
+            "--api needs the device's own key: --key-file FILE, - for standard input, or"
+            " FLEETPULSE_INGEST_KEY in the environment."
+        )
+    _check(values)
+    return values
+
+
+def _check(values: Mapping[str, str]) -> None:
+    """Raises SettingsError for what the agent would not start with."""
+    fields = {variable.name: field for field, variable in variables(AgentSettings)}
+    load(AgentSettings, **{fields[name]: text for name, text in values.items()})
+    device_id = values.get("FLEETPULSE_DEVICE_ID")
+    if device_id is not None and not is_identifier(device_id):
+        raise SettingsError("--device-id must be 1 to 64 of A-Z a-z 0-9 . _ -")
+    if "FLEETPULSE_API" in values:
+        Poster(values["FLEETPULSE_API"], values["FLEETPULSE_INGEST_KEY"])  # asks nothing yet
+
+
+def _key_in(file: str | None) -> str | None:
+    """The key in a file. Raises SettingsError."""
+    if file is None:
+        return None
+    try:
+        key = (sys.stdin.read() if file == "-" else Path(file).read_text()).strip()
+    except (OSError, ValueError) as problem:
+        why = problem.strerror if isinstance(problem, OSError) else "it is no text"
+        raise SettingsError(f"--key-file {file} cannot be read ({why}).") from problem
+    if not key:
+        raise SettingsError(f"--key-file {file}: there is no key in it.")
+    return key
+
+
+def _need_rights(word: str) -> None:
+    if os.geteuid() != 0:
+        raise StartError(f"`agent {word}` changes this system: run it with sudo, or with --root.")
+    if shutil.which("systemctl") is None:
+        raise StartError(f"`agent {word}` needs systemd, and there is no systemctl here.")
+
+
+def _need_a_place_that_is_seen() -> None:
+    """Raises StartError when the service could not see its own program."""
+    for path in (Path(sys.executable), Path(sys.executable).resolve(), Path(__file__).resolve()):
+        if any(path.is_relative_to(folder) for folder in HIDDEN):
+            raise StartError(
+                f"The service may not see {path}: install fleetpulse where it may, such as with"
+                " `python3 -m venv /opt/fleetpulse` and"
+                " `/opt/fleetpulse/bin/pip install 'fleetpulse[agent]'`, and use that one."
+            )
+
+
+def _groups() -> list[str]:
+    """The groups of this system."""
+    return [group.gr_name for group in grp.getgrall()]
+
+
+def _write(path: Path, text: str, *, mode: int) -> None:
+    """Put the text there at once, never readable by more than `mode` says. Raises StartError."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.unlink(missing_ok=True)
+        file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+        with os.fdopen(file, "w") as opened:
+            os.fchmod(file, mode)
+            opened.write(text)
+        partial.replace(path)
+    except OSError as problem:
+        raise StartError(f"{path} cannot be written ({problem.strerror}).") from problem
+
+
+def _enable_below(root: Path) -> None:
+    """What `systemctl enable` does, for a system that does not run."""
+    link = root / WANTED_FILE
+    link.parent.mkdir(parents=True, exist_ok=True)
+    _remove(link)
+    link.symlink_to(SYSTEM / UNIT_FILE)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, a link or a folder, if it is there. Raises StartError."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as problem:
+        raise StartError(f"{path} cannot be removed ({problem.strerror}).") from problem
+    with contextlib.suppress(OSError):  # a folder of ours that is empty now
+        if path.parent.name == "fleetpulse":
+            path.parent.rmdir()
+
+
+def _systemctl(*words: str) -> None:
+    """Have systemd do this. Raises StartError with what it says."""
+    try:
+        subprocess.run(  # noqa: S603
+            [shutil.which("systemctl") or "systemctl", *words],
+            capture_output=True,
+            text=True,
+            timeout=SYSTEMCTL_S,
+            check=True,
+        )
+    except subprocess.CalledProcessError as problem:
+        said = " ".join(problem.stderr.split()) or f"exit code {problem.returncode}"
+        raise StartError(
+            f"`systemctl {' '.join(words)}` failed ({said});"
+            f" `journalctl -u {SERVICE}` may tell why."
+        ) from problem
+    except (OSError, subprocess.TimeoutExpired) as problem:
+        raise StartError(f"`systemctl {' '.join(words)}` does not answer.") from problem
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fleetpulse agent", description="The agent as a systemd service of this machine."
+    )
+    words = parser.add_subparsers(required=True, metavar="COMMAND")
+    one = words.add_parser("install", help="write the unit and the settings, and start the agent")
+    one.set_defaults(act=install)
+    one.add_argument("kind", choices=KINDS, help="what this machine is")
+    target = one.add_mutually_exclusive_group()
+    target.add_argument("--api", metavar="URL", help="the fleetpulse API that takes the readings")
+    target.add_argument("--kafka", metavar="SERVERS", help="the Kafka that takes them")
+    one.add_argument(
+        "--key-file", metavar="FILE", help="holds the device's own key for --api; - is stdin"
+    )
+    one.add_argument("--interval", metavar="S", help="seconds between readings (5)")
+    one.add_argument("--device-id", metavar="ID", help="name of the device (this host's name)")
+    _add_root(one)
+    one = words.add_parser("uninstall", help="stop the agent and remove unit and settings")
+    one.set_defaults(act=uninstall)
+    one.add_argument("--purge", action="store_true", help="remove the readings that wait, too")
+    _add_root(one)
+    one = words.add_parser("status", help="whether it runs, what it read last, and what waits")
+    one.set_defaults(act=status)
+    _add_root(one)
+    return parser
+
+
+def _add_root(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=SYSTEM,
+        metavar="DIR",
+        help="of a system that does not run, such as an image: nothing is started there",
+    )

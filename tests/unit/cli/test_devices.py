@@ -1,0 +1,102 @@
+"""`fleetpulse devices add`: one line that installs an agent with a key of its own."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from fleetpulse.cli.devices import api_address, main
+from fleetpulse.clock import SystemClock
+from fleetpulse.errors import SettingsError
+from fleetpulse.keys import Purpose, find
+from fleetpulse.stores import open_store
+from generators.service import _parser as install_parser
+
+API = "https://fleet.example.org"
+
+
+@pytest.fixture(autouse=True)
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of the store."""
+    url = f"sqlite:///{tmp_path / 'keys.db'}"
+    monkeypatch.setenv("FLEETPULSE_STORE", url)
+    return url
+
+
+def test_the_key_in_the_line_sends_readings_of_this_device_and_no_more(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["add", "pi-attic", "--address", API]) == 0
+
+    (text,) = re.findall(r"echo (fp_\S+) \|", capsys.readouterr().out)
+    store = open_store(url)
+    key = find(store.keys, text, Purpose.KEY, now_ms=SystemClock().now_ms())
+    store.close()
+    assert key is not None
+    assert (key.name, key.scopes, key.device_id) == ("pi-attic", ["ingest"], "pi-attic")
+
+
+def test_the_line_is_one_that_install_understands(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["add", "pc-7", "--kind", "pc", "--address", API + "/"])
+
+    line = capsys.readouterr().out
+    words = shlex.split(line.partition("fleetpulse agent ")[2])
+    options = install_parser().parse_args(words)
+    assert line.count("\n") == 1
+    assert (options.kind, options.api, options.device_id) == ("pc", API, "pc-7")
+    assert options.key_file == "-"
+
+
+@pytest.mark.parametrize(("kind", "sees"), [("raspberry", True), ("pc", False)])
+def test_a_pi_uses_the_pins_library_of_its_system(
+    capsys: pytest.CaptureFixture[str], kind: str, sees: bool
+) -> None:
+    main(["add", "attic", "--kind", kind, "--address", API])
+
+    assert ("venv --system-site-packages /opt" in capsys.readouterr().out) is sees
+
+
+def test_the_address_is_that_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLEETPULSE_HOST", "10.0.0.5")
+
+    main(["add", "pi-attic"])
+
+    assert "--api http://10.0.0.5:8000 " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["add", "pi-attic"], "Say where other machines find the API"),
+        (["add", "pi attic", "--address", API], "A device's name must be"),
+        (["add", "$(reboot)", "--address", API], "A device's name must be"),
+    ],
+    ids=repr,
+)
+def test_what_is_wrong_is_said_and_no_key_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    assert main(words) == 2
+
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["fleet.lan", "http://localhost:8000", "https://u:pw@fleet.lan", "http://[::", "http://h:x"],
+)
+def test_an_address_that_another_machine_cannot_use_is_refused(address: str) -> None:
+    with pytest.raises(SettingsError):
+        api_address(address)
+
+
+def test_an_address_cannot_add_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["add", "pi-attic", "--address", "https://fleet.lan/a;reboot"])
+
+    assert "--api 'https://fleet.lan/a;reboot' " in capsys.readouterr().out
