@@ -259,7 +259,7 @@ def _alert_line(alert: Alert, now_ms: int) -> str:
     label = alert.rule if rule is None else rule.label
     words = phrase.words if alert.closed_at is None else phrase.past
     line = f"{phrase.symbol} <b>{escape(alert.device_id)}</b> {words} ({escape(label)})"
-    is_measured = alert.value is not None and alert.state is not State.OFFLINE
-    if rule is not None and alert.value is not None and is_measured and alert.closed_at is None:
+    is_shown = alert.closed_at is None and alert.state is not State.OFFLINE
+    if rule is not None and alert.value is not None and is_shown:
         line += f", {quantity(alert.value, rule.unit)}"
     return f"{line}, {ago(alert.changed_at, now_ms)}{seen}"

@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 
 from fleetpulse.alerts import Status
 from fleetpulse.errors import UnknownAlert, UnknownDevice
+from fleetpulse.notices import OURSELVES
 from fleetpulse.people import GROUP, Groups, People, Person, Role, is_named, owns
-from fleetpulse.policy import OURSELVES
 from fleetpulse.presence import status_now
 from fleetpulse.stores.pages import all_devices
 from fleetpulse.stores.protocols import Alert, Device, Store, StoredReading

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from fleetpulse.alerts import AlertEvent, State
+from fleetpulse.notices import OURSELVES
 from fleetpulse.people import (
     Groups,
     Person,
@@ -31,7 +32,6 @@ from fleetpulse.people import (
 from fleetpulse.stores.episodes import CLOSING, alert_id_of
 from fleetpulse.stores.protocols import Alert, Chat, Delivery, Progress, StoredEvent
 
-OURSELVES = "fleetpulse"  # the kind of alerts about fleetpulse itself
 OLD_MS = 10 * 60_000  # an event older than this is told as part of a summary
 SUMMARY_EVERY_MS = 60_000  # summaries leave on the minute: one catch-up is one message
 # More devices than this within so short a time are told of together, and from then on what comes is
