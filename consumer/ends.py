@@ -22,6 +22,7 @@ from consumer.source import Membership
 from fleetpulse.errors import BrokerAway
 
 _ANSWER_S = 3.0
+_LEADERS_S = 0.5  # asked of a broker that has just answered
 _LATEST, _EARLIEST = OffsetSpec.latest(), OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _ASKED = dict[TopicPartition, "Future[ListOffsetsResultInfo]"]
 
@@ -53,6 +54,7 @@ class Ends:
         self._using = threading.Lock()  # the client, by another thread than the reader's
         self._ends: _ASKED = {}
         self._begins: _ASKED = {}
+        self._refused = False
 
     @property
     def assigned(self) -> Collection[Partition]:
@@ -69,6 +71,9 @@ class Ends:
         self._admin.poll(0)
         places = self._reader.places()
         try:
+            if self._refused:
+                self._admin.list_topics(timeout=_LEADERS_S)
+                self._refused = False
             self._ends = self._offsets(places, _LATEST)
             unread = [partition for partition, place in places.items() if place is None]
             self._begins = self._offsets(unread, _EARLIEST)
@@ -82,7 +87,13 @@ class Ends:
         """
         if not all(asked.done() for asked in (*self._ends.values(), *self._begins.values())):
             return False
-        ends, begins = _answered(self._ends), _answered(self._begins)
+        try:
+            ends, begins = _answered(self._ends), _answered(self._begins)
+        except BrokerAway:
+            # A broker that was restarted refuses the leader epoch that the client remembers, for
+            # ever: its metadata is not asked anew by itself (librdkafka #4620, for consumers).
+            self._refused = True
+            raise
         places = self._reader.places()
         return all(
             (places[partition] or begins.get(partition, 0)) >= end

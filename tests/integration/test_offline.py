@@ -85,10 +85,6 @@ def silence_of(store: Store, fleet: Fleet, device: str) -> AlertEvent:
     return told(store, device, State.OFFLINE)[-1]
 
 
-@pytest.mark.skip(
-    reason="now and then no silence is told after an outage of the broker: a fault to be found"
-    "; without an outage a silent device is told of in time"
-)
 def test_a_device_that_stops_is_offline_in_time_and_an_outage_of_the_broker_is_not(
     kafka: Kafka, tmp_path: Path
 ) -> None:
