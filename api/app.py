@@ -24,6 +24,7 @@ from api.resources.fleet import fleet
 from api.resources.groups import groups
 from api.resources.health import health
 from api.resources.ingest import ingest
+from api.resources.joining import joining
 from api.resources.models import models
 from api.resources.people import people
 from api.resources.predictions import predictions
@@ -40,6 +41,7 @@ from model.registry import Registry
 NAMESPACES = (
     fleet,
     devices,
+    joining,
     readings,
     predictions,
     rules,

@@ -16,7 +16,7 @@ CHART_FILES = frozenset({"uPlot.iife.js", "uPlot.min.css"})
 
 
 def dashboard() -> Blueprint:
-    """The page at `/`, `/devices/<id>` and `/people`, its files, and the chart library's."""
+    """The page at `/`, `/devices/<id>`, `/people` and `/add`, its and the chart library's files."""
     pages = Blueprint(
         "dashboard",
         __name__,
@@ -29,6 +29,7 @@ def dashboard() -> Blueprint:
     @pages.get("/", endpoint="index")
     @pages.get("/devices/<device_id>", endpoint="device")
     @pages.get("/people", endpoint="people")
+    @pages.get("/add", endpoint="add")
     def page(device_id: str | None = None) -> str:
         asking = caller()
         return render_template(

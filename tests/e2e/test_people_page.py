@@ -12,6 +12,7 @@ from fleetpulse.pairing import code_in, pair
 from fleetpulse.people import Group, People, Person, Preferences, Role
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Chat
+from tests.e2e.adding import add
 from tests.e2e.dashboard_site import PATIENCE_MS, Site, a_raspberry, now_ms
 from tests.unit.api.builders import CARD, save_event
 
@@ -194,7 +195,7 @@ def filled(store: MemoryStore) -> MemoryStore:
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["/", "/devices/pi-1", "/people"])
+@pytest.mark.parametrize("path", ["/", "/devices/pi-1", "/people", "/add"])
 def test_everything_can_be_read_and_has_a_name(
     browser: Browser, site: Site, path: str, scheme: Any
 ) -> None:
@@ -205,6 +206,8 @@ def test_everything_can_be_read_and_has_a_name(
     if path == "/people":
         page.get_by_role("button", name="Add a chat").click()
         expect(page.get_by_role("region", name="Code")).to_be_visible()
+    if path == "/add":
+        add(page, "pi-cellar")
 
     nameless, pale = page.evaluate(NAMELESS), page.evaluate(PALE)
     width = page.evaluate("document.documentElement.scrollWidth")

@@ -1,5 +1,6 @@
 // The dashboard: which page is shown, and when it asks the API again.
 
+import { addingPage } from "./adding.js";
 import { CHANGED } from "./deeds.js";
 import { devicePage } from "./device.js";
 import { element } from "./dom.js";
@@ -19,6 +20,7 @@ let round = 0; // a newer round makes the answers of an older one void
 
 function pageAt(path) {
   if (path === "/people") return peoplePage();
+  if (path === "/add") return addingPage();
   const device = /^\/devices\/([^/]+)$/.exec(path);
   return device ? devicePage(decodeURIComponent(device[1])) : fleetPage();
 }

@@ -42,6 +42,19 @@ const send = (method, path, body = {}) =>
   ask(path, { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 const put = (path, body) => send("PUT", path, body);
 
+/** A new key for a device, in the line that installs its agent. */
+export const joining = (id, wanted) => send("POST", `${deviceAt(id)}/key`, wanted);
+
+/** When the newest reading of a device was taken; null: it is not known yet. */
+export async function lastSeen(id) {
+  try {
+    return (await device(id)).last_seen_at;
+  } catch (problem) {
+    if (problem.status === 404) return null;
+    throw problem;
+  }
+}
+
 export const changeRule = async (id, change) => (await put(`${deviceAt(id)}/rules`, change)).items;
 
 /** Say what an alert was: right or false_alarm. */

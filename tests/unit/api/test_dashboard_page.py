@@ -17,7 +17,7 @@ from tests.unit.api.builders import FakePublisher, FakeRegistry
 STATIC = Path(api.dashboard.__file__).parent / "static"
 
 
-@pytest.mark.parametrize("path", ["/", "/devices/pi-1", "/devices/%3Cb%3E", "/people"])
+@pytest.mark.parametrize("path", ["/", "/devices/pi-1", "/devices/%3Cb%3E", "/people", "/add"])
 def test_the_page_is_the_same_everywhere_and_holds_no_names(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
 

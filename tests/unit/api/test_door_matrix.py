@@ -69,6 +69,7 @@ ROUTES: dict[tuple[str, str], list[tuple[str, object, str]]] = {
     ("/", "GET"): [("/", None, "page")],
     ("/devices/<device_id>", "GET"): [("/devices/a", None, "page"), ("/devices/b", None, "page")],
     ("/people", "GET"): [("/people", None, "page")],
+    ("/add", "GET"): [("/add", None, "page")],
     ("/docs", "GET"): [("/docs", None, "page")],
     ("/swagger.json", "GET"): [("/swagger.json", None, "shared")],
     ("/static/<path:filename>", "GET"): [("/static/style.css", None, "open")],
@@ -111,6 +112,9 @@ ROUTES: dict[tuple[str, str], list[tuple[str, object, str]]] = {
     ("/api/v1/devices/<string:device_id>/acknowledgements", "PUT"): [
         ("/api/v1/devices/a/acknowledgements", {"alert_id": "a:heat:1"}, "act a"),
         ("/api/v1/devices/b/acknowledgements", {"alert_id": "b:heat:1"}, "act b"),
+    ],
+    ("/api/v1/devices/<string:device_id>/key", "POST"): [
+        ("/api/v1/devices/a/key", {"address": "https://fleet.example.org"}, "admin")
     ],
     ("/api/v1/devices/<string:device_id>/snooze", "PUT"): [
         ("/api/v1/devices/a/snooze", HOUR, "act a"),

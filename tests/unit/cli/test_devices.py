@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from fleetpulse.cli.devices import api_address, main
+from fleetpulse.cli.devices import main
 from fleetpulse.clock import SystemClock
-from fleetpulse.errors import SettingsError
+from fleetpulse.errors import InvalidWish
+from fleetpulse.joining import api_address
 from fleetpulse.keys import Purpose, find
 from fleetpulse.stores import open_store
 from generators.service import _parser as install_parser
@@ -72,7 +73,7 @@ def test_the_address_is_that_of_the_settings(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["add", "pi-attic"], "Say where other machines find the API"),
+        (["add", "pi-attic"], "--address: Say by which address other machines find the API"),
         (["add", "pi attic", "--address", API], "A device's name must be"),
         (["add", "$(reboot)", "--address", API], "A device's name must be"),
     ],
@@ -92,7 +93,7 @@ def test_what_is_wrong_is_said_and_no_key_is_made(
     ["fleet.lan", "http://localhost:8000", "https://u:pw@fleet.lan", "http://[::", "http://h:x"],
 )
 def test_an_address_that_another_machine_cannot_use_is_refused(address: str) -> None:
-    with pytest.raises(SettingsError):
+    with pytest.raises(InvalidWish):
         api_address(address)
 
 

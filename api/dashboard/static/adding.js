@@ -1,0 +1,105 @@
+// The page that adds a machine: a line to run on it, and a look whether its first reading has come.
+
+import { attempt } from "./deeds.js";
+import { element, setText } from "./dom.js";
+import { panel } from "./fleet.js";
+import { may } from "./me.js";
+import * as rest from "./rest.js";
+
+const KINDS = [["raspberry", "Raspberry Pi"], ["pc", "PC with Linux"]];
+const HOW_TO = "Adding a device needs a key with the scope admin, or this machine's own browser.";
+const COPIED_MS = 2000;
+
+export function addingPage() {
+  const card = joiningCard();
+  const node = element("div", { className: "page" },
+    element("section", { className: "device-top" },
+      element("h1", {}, "Add a device"),
+      element("p", { className: "about" }, "One line, run on the machine, installs the agent as a service, with a key of its own.")),
+    may("admin") ? joiningForm(card.show) : element("p", { className: "notice" }, HOW_TO),
+    card.node);
+  return {
+    node,
+    title: "Add a device - fleetpulse",
+    pauseMs: 2000,
+    async refresh() {
+      await card.look();
+      return rest.serverNow();
+    },
+    tick() {},
+    close() {},
+  };
+}
+
+/** Where this page was found, unless that is this machine only. */
+function ownAddress() {
+  const isHere = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+  return isHere ? "" : location.origin;
+}
+
+function field(label, input, hint) {
+  return element("label", { className: "field" }, element("span", {}, label), input,
+    element("span", { className: "hint" }, hint));
+}
+
+function joiningForm(show) {
+  const name = element("input", { type: "text", name: "device", required: true, maxLength: 64, autocomplete: "off", spellcheck: false, placeholder: "pi-attic" });
+  const kind = element("select", { name: "kind" }, ...KINDS.map(([value, label]) => element("option", { value }, label)));
+  const address = element("input", { type: "text", inputMode: "url", name: "address", required: true, value: ownAddress(), autocomplete: "off", spellcheck: false, placeholder: "https://fleet.example.org" });
+  const says = element("p", { className: "says is-failed", role: "status" });
+  const form = element("form", { className: "person", noValidate: true },
+    element("div", { className: "fields" },
+      field("Name", name, "How it is called here: letters, digits and . _ -"),
+      field("Machine", kind, "With systemd, as Debian, Ubuntu and Raspberry Pi OS have it."),
+      field("Address of this API", address, "By which the machine finds it: not 127.0.0.1.")),
+    element("div", { className: "buttons" }, element("button", { type: "submit", className: "apply" }, "Show the line")),
+    says);
+  form.addEventListener("submit", async (submit) => {
+    submit.preventDefault();
+    const deviceId = name.value.trim();
+    const wanted = { kind: kind.value, address: address.value.trim() };
+    if (await attempt(async () => show(await rest.joining(deviceId, wanted)), says)) form.reset();
+  });
+  return panel("Which machine", element("div", { className: "tools" }), form);
+}
+
+function joiningCard() {
+  const title = element("h2", { tabIndex: -1 });
+  const line = element("code", { className: "install" });
+  const copy = element("button", { type: "button", className: "deed" }, "Copy");
+  const once = element("p", { className: "hint" });
+  const state = element("p", { role: "status" });
+  const node = element("section", { className: "panel pairing", "aria-label": "Install line", hidden: true },
+    title, line, copy, once, state);
+  let waitsFor = null; // {deviceId, seenAt}: the newest reading that there was before
+
+  copy.addEventListener("click", async () => {
+    getSelection().selectAllChildren(line); // where the clipboard is closed to pages without TLS
+    const isCopied = await navigator.clipboard?.writeText(line.textContent).then(() => true, () => false);
+    setText(copy, isCopied ? "Copied" : "Press Ctrl-C");
+    setTimeout(() => setText(copy, "Copy"), COPIED_MS);
+  });
+
+  return {
+    node,
+    async show({ device_id: deviceId, key_id: keyId, install }) {
+      waitsFor = { deviceId, seenAt: await rest.lastSeen(deviceId) };
+      node.hidden = false;
+      setText(title, `Run this on ${deviceId}`);
+      setText(line, install);
+      setText(once, `It is shown once. “fleetpulse keys revoke ${keyId}” ends its key.`);
+      setText(state, "Waiting for its first reading …");
+      title.focus();
+    },
+    /** Whether a reading has come since. */
+    async look() {
+      if (waitsFor === null) return;
+      const { deviceId, seenAt } = waitsFor;
+      if (await rest.lastSeen(deviceId) === seenAt) return;
+      waitsFor = null;
+      const link = element("a", { href: `/devices/${encodeURIComponent(deviceId)}` }, deviceId);
+      link.dataset.page = "";
+      state.replaceChildren("Its first reading has come: ", link);
+    },
+  };
+}

@@ -1,0 +1,58 @@
+"""How a machine joins the fleet: a key of its own, and one line that installs its agent with it."""
+
+from __future__ import annotations
+
+import shlex
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from fleetpulse.errors import InvalidWish
+from fleetpulse.keys import make_key
+from fleetpulse.stores.protocols import ApiKey, Scope
+from fleetpulse.wire import is_identifier
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PLACE = "/opt/fleetpulse"  # where the service may see it
+
+
+class MachineKind(StrEnum):
+    """The machines that an agent can be installed on."""
+
+    RASPBERRY = "raspberry"
+    PC = "pc"
+
+
+def device_key(device_id: str, *, now_ms: int) -> tuple[ApiKey, str]:
+    """A key that sends readings of this device and no more, and its text. Raises InvalidWish."""
+    if not is_identifier(device_id):
+        raise InvalidWish("A device's name must be 1 to 64 of A-Z a-z 0-9 . _ -")
+    return make_key(device_id, [Scope.INGEST], now_ms=now_ms, device_id=device_id)
+
+
+def install_line(device_id: str, kind: MachineKind, address: str, key: str) -> str:
+    """What to run on the device: it installs fleetpulse, and its agent as a service.
+
+    The key goes through a pipe, so that no list of processes shows it.
+    """
+    # A Pi's way to its pins (lgpio) comes with the system, not from pip.
+    seeing = "--system-site-packages " if kind is MachineKind.RASPBERRY else ""
+    where = f"--api {shlex.quote(address)} --device-id {device_id} --key-file -"
+    return (
+        f"sudo python3 -m venv {seeing}{PLACE}"
+        f" && sudo {PLACE}/bin/pip install 'fleetpulse[agent]'"
+        f" && echo {key} | sudo {PLACE}/bin/fleetpulse agent install {kind} {where}"
+    )
+
+
+def api_address(address: str) -> str:
+    """The address, if other machines can find the API there. Raises InvalidWish."""
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if host is None or parts.scheme not in ("http", "https") or host in LOOPBACK or "@" in address:
+        raise InvalidWish(
+            "Say by which address other machines find the API: https://HOST, or http://HOST:PORT."
+        )
+    return address.rstrip("/")
