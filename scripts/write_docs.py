@@ -2,15 +2,15 @@
 
 usage: python -m scripts.write_docs
 
-docs/settings.md and docs/metrics.md are made as a whole; docs/wire.md has generated parts between
-two marks.
+docs/settings.md, metrics.md, cli.md and alerts.md are made as a whole; docs/wire.md has generated
+parts between two marks.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from fleetpulse.alerts import Severity, State
@@ -18,6 +18,9 @@ from fleetpulse.metrics import METRICS
 from fleetpulse.reading_schema import reading_schema
 from fleetpulse.settings import PROCESS_SETTINGS, Variable, variables
 from fleetpulse.telemetry import CHANNELS
+from scripts.alert_page import alert_page
+from scripts.cli_page import cli_page
+from scripts.tables import table
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -61,6 +64,8 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "docs/settings.md": settings_page(),
         ROOT / "docs/metrics.md": metrics_page(),
+        ROOT / "docs/cli.md": cli_page(),
+        ROOT / "docs/alerts.md": alert_page(),
         wire: wire_page(wire.read_text()),
     }
 
@@ -97,7 +102,7 @@ def wire_page(page: str) -> str:
         for one in CHANNELS
     ]
     channels = table(("channel", "unit", "range", "of the machine's"), rows)
-    page = _filled(page, "channels", f"\n{channels}")
+    page = _filled(page, "channels", f"\n\n{channels}\n")
     page = _filled(page, "schema", f"\n```json\n{_schema()}\n```\n")
     page = _filled(page, "states", _words(State))
     return _filled(page, "severities", _words(Severity))
@@ -116,14 +121,6 @@ def _schema() -> str:
         for name, value in schema.items()
     ]
     return "{\n" + ",\n".join(lines) + "\n}"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
-    )
 
 
 def _filled(page: str, mark: str, content: str) -> str:
