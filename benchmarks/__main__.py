@@ -15,6 +15,7 @@ EACH = (
     "stack_cost",
     "agent_cost",
     "store_speed",
+    "disk_use",
     "dynamodb_speed",
     "model_cost",
     "prediction",
