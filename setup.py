@@ -58,7 +58,9 @@ EXTRAS = {
     "schema": SCHEMA,
 }
 EXTRAS["all"] = sorted({need for needs in EXTRAS.values() for need in needs})
+DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.8,<10"]
 TESTS = [
+    *DOCS,  # a test builds the site
     "aiosmtpd>=1.4.6",
     "cryptography>=46",
     "hypothesis>=6.150",
@@ -82,7 +84,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     install_requires=CORE,
-    extras_require=EXTRAS | {"test": TESTS},
+    extras_require=EXTRAS | {"docs": DOCS, "test": TESTS},
     # Listed one by one: `api`, `bot` and `model` are common names, and a search would take more.
     packages=[
         "fleetpulse",
