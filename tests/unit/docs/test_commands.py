@@ -1,0 +1,200 @@
+"""Every command on our pages is one that works, is run by a test, or says why it is not."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import re
+
+import pytest
+
+from fleetpulse.cli import COMMANDS
+from fleetpulse.settings import PROCESS_SETTINGS, variables
+from generators.__main__ import KIND, SERVICE_WORDS
+from scripts.command_line import Main, main_of, parser_of, understood
+from tests.integration.docs.places import PLACES
+from tests.shell_blocks import PAGES, ROOT, Block, blocks, blocks_of, commands
+
+# What a page may ask for that no test has.
+NEEDS = {
+    "a Confluent Cloud account",
+    "a Docker engine",
+    "a Raspberry Pi",
+    "a schema registry",
+    "a Telegram account",
+    "an AWS account",
+    "Terraform, tflint and checkov",
+}
+OURS = ("fleetpulse", "generators", "consumer", "model", "api", "bot", "benchmarks", "scripts")
+VARIABLES = {variable.name for kind in PROCESS_SETTINGS for _, variable in variables(kind)}
+OF_OTHERS = {"TF_VAR_msk_password"}
+FROM_ANOTHER_PACKAGE = {"greenhouse"}  # the example of docs/extending.md
+EXTRAS = re.findall(r'^    "(\w+)": [A-Z\[]', (ROOT / "setup.py").read_text(), re.MULTILINE)
+TARGETS = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+_ASSIGNED = re.compile(r"([A-Za-z_]+)=(.*)", re.DOTALL)
+_SPOKEN = re.compile(r"`(?:sudo )?fleetpulse ([a-z][^`]*)`")
+
+each_block = pytest.mark.parametrize("block", list(blocks()), ids=str)
+
+
+class NotProven(Exception):
+    """Nothing here can tell whether this command works."""
+
+
+def prove(words: list[str]) -> None:
+    """Hold a command against the code. Raises NotProven or AssertionError."""
+    words = without_what_is_set(words)
+    if words[:1] == ["sudo"]:
+        words = [word for word in words[1:] if word != "-E"]
+    if not words:
+        return
+    program, arguments = words[0].rpartition("/")[2], words[1:]
+    if program == "fleetpulse":
+        prove_ours(arguments)
+    elif program == "python" and arguments[:1] == ["-m"]:
+        prove_module(arguments[1], arguments[2:])
+    elif program == "make":
+        targets = [word for word in arguments if "=" not in word]
+        assert set(targets) <= set(TARGETS), f"make has no {targets}"
+    elif program == "export":
+        assert without_what_is_set(arguments) == []
+    elif program == "cd":
+        assert (ROOT / arguments[0]).is_dir(), f"there is no folder {arguments[0]}"
+    elif program == "pip" and (asked := re.fullmatch(r"fleetpulse\[(\w+)\]", arguments[-1])):
+        assert asked[1] in EXTRAS, f"there is no extra {asked[1]}"
+    else:
+        raise NotProven(" ".join(words))
+
+
+def without_what_is_set(words: list[str]) -> list[str]:
+    """The words after those that set a variable, which must be one that somebody reads."""
+    while words and (assigned := _ASSIGNED.fullmatch(words[0])):
+        is_of_the_shell = assigned[1].islower()
+        assert is_of_the_shell or assigned[1] in VARIABLES | OF_OTHERS, f"nobody reads {words[0]}"
+        words = words[1:]
+    return words
+
+
+def prove_ours(arguments: list[str]) -> None:
+    """Hold a `fleetpulse` command against its own parser."""
+    name, rest = arguments[0], arguments[1:]
+    if name in ("--help", "--version"):
+        return
+    if (name, rest) == ("agent", []):
+        return  # DEVICE picks one
+    check(main_of(name), rest)
+
+
+def check(main: Main, words: list[str]) -> None:
+    """Hold words against the parser of their command."""
+    try:
+        understood(main, words)
+    except SystemExit as ended:
+        if ended.code != 0:  # 0: --help
+            raise AssertionError(f"{words} are not understood") from ended
+
+
+def prove_module(module: str, arguments: list[str]) -> None:
+    """Hold `python -m MODULE` against that module's own parser."""
+    assert module.split(".")[0] in OURS, module
+    found = importlib.util.find_spec(module)
+    assert found is not None, f"there is no {module}"
+    is_package = found.submodule_search_locations is not None
+    main = importlib.import_module(f"{module}.__main__" if is_package else module).main
+    check(main, arguments)
+
+
+@each_block
+def test_every_command_of_ours_is_understood(block: Block) -> None:
+    for words in commands(block.text):
+        try:
+            prove(words)
+        except NotProven:
+            assert block.mark, f"{block}: {words} is neither proven nor marked"
+
+
+@each_block
+def test_a_mark_holds(block: Block) -> None:
+    if block.mark == "needs":
+        assert block.said in NEEDS
+    elif block.mark == "run by":
+        assert block.said.startswith("tests/")
+        assert (ROOT / block.said).is_file(), f"{block}: there is no {block.said}"
+    elif block.mark == "run":
+        assert block.said in PLACES
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_in_a_sentence_have_words_and_options_that_exist(page: str) -> None:
+    for spoken in _SPOKEN.findall((ROOT / page).read_text()):
+        words = re.split(r"[\s|,]+", spoken)
+        known = words_and_options(words[0])
+        options = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert options <= known | {"--help"}, f"{page}: fleetpulse {spoken}"
+        if known_words := {word for word in known if not word.startswith("-")}:
+            second = words[1:2]
+            is_word = bool(second) and re.fullmatch(r"[a-z]+", second[0]) is not None
+            assert not is_word or second[0] in known_words | FROM_ANOTHER_PACKAGE, spoken
+
+
+def words_and_options(name: str) -> set[str]:
+    """All that may follow a command, at any place."""
+    assert name in {each.name for each in COMMANDS}, f"there is no fleetpulse {name}"
+    asked = [[]] if name != "agent" else [*([kind] for kind in KIND), [SERVICE_WORDS[0]]]
+    found: set[str] = set()
+    waiting = [parser_of(main_of(name), words) for words in asked]
+    while waiting:
+        for action in waiting.pop()._actions:
+            found |= set(action.option_strings)
+            if isinstance(action, argparse._SubParsersAction):
+                found |= set(action.choices)
+                waiting.extend(action.choices.values())
+            elif action.choices is not None:
+                found |= {str(choice) for choice in action.choices}
+    return found
+
+
+def test_a_block_that_is_neither_proven_nor_marked_is_found() -> None:
+    [block] = blocks_of("a page", "Do this:\n\n```\nrm -r /\n```\n")
+
+    with pytest.raises(AssertionError, match="neither proven nor marked"):
+        test_every_command_of_ours_is_understood(block)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "fleetpulse agent pc --no-such-option",
+        "fleetpulse keys create",
+        "FLEETPULSE_NO_SUCH=1 fleetpulse up",
+        "make no-such-target",
+        "pip install 'fleetpulse[nosuch]'",
+        "cd nowhere",
+    ],
+)
+def test_a_command_that_does_not_exist_is_found(text: str) -> None:
+    [words] = commands(text)
+
+    with pytest.raises(AssertionError):
+        prove(words)
+
+
+def test_a_command_ends_where_the_shell_says() -> None:
+    text = "export A='x\n  y'  # why\nb --c \\\n  d && e; f | g &\nh  # fleetpulse nothing\n"
+
+    assert list(commands(text)) == [
+        ["export", "A=x\n  y"], ["b", "--c", "d"], ["e"], ["f"], ["g"], ["h"],
+    ]  # fmt: skip
+
+
+def test_a_mark_counts_only_right_above_its_block() -> None:
+    page = "<!-- needs: a Raspberry Pi -->\n```sh\na\n```\n\n<!-- run: api -->\n\n```sh\nb\n```\n"
+
+    assert [(block.mark, block.line) for block in blocks_of("p", page)] == [("needs", 2), (None, 8)]
+
+
+def test_every_page_with_commands_is_looked_at() -> None:
+    looked_at = {block.page for block in blocks()}
+
+    assert {"README.md", "docs/tutorial.md", "generators/README.md", "iac/README.md"} <= looked_at
