@@ -22,6 +22,7 @@ from tests.contracts.builders import a_device, a_reading, an_event, scored, told
 from tests.integration.processes import running, until
 from tests.services.missing import without
 from tests.services.ports import free_ports
+from tests.services.schema_registry import SchemaRegistry
 from tests.shell_blocks import ROOT
 
 SECOND_MS = 1000
@@ -127,6 +128,15 @@ def a_simulator(folder: Path) -> Iterator[Place]:
 
 
 @contextmanager
+def a_registry(folder: Path) -> Iterator[Place]:
+    """A schema registry that asks for a login."""
+    with SchemaRegistry(login="me:secret") as registry:
+        yield Place(
+            folder=folder, instead={"KEY:SECRET": "me:secret", "ENDPOINT": registry.endpoint}
+        )
+
+
+@contextmanager
 def a_history(folder: Path) -> Iterator[Place]:
     """A store with readings of some simulated machines."""
     data = folder / "data"
@@ -155,6 +165,7 @@ def a_file(folder: Path) -> Iterator[Place]:
 PLACES: Mapping[str, Callable[[Path], AbstractContextManager[Place]]] = {
     "api": an_api,
     "simulator": a_simulator,
+    "registry": a_registry,
     "stack": a_folder,
     "history": a_history,
     "files": a_file,
