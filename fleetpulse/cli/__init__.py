@@ -93,6 +93,16 @@ COMMANDS: tuple[Command, ...] = (
         help="what this machine can measure, and whether all that is set answers",
         module="fleetpulse.cli.doctor",
     ),
+    Command(
+        name="backup",
+        help="copy the SQLite store to a file while it is in use",
+        module="fleetpulse.cli.backup",
+    ),
+    Command(
+        name="restore",
+        help="put such a copy where the store is to be",
+        module="fleetpulse.cli.restore",
+    ),
     Command(name="train", help="train the models", module="fleetpulse.cli.train", extra="train"),
 )
 
