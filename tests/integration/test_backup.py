@@ -103,10 +103,10 @@ def test_pg_dump_copies_a_store_that_a_process_writes_to(
             store.chats.put(a_chat())
         with a_writer(postgres.url(old), tmp_path / "said"):
             before = last_said(tmp_path / "said")
-            words = [PROGRAMS / "pg_dump", "--format=custom", f"--file={dump}", address(old)]
+            words = [str(PROGRAMS / "pg_dump"), "-Fc", f"--file={dump}", address(old)]
             subprocess.run(words, env=environment, check=True)
-        words = [PROGRAMS / "pg_restore", "--exit-on-error", "--no-owner"]
-        subprocess.run([*words, f"--dbname={address(new)}", dump], env=environment, check=True)
+        words = [str(PROGRAMS / "pg_restore"), "--exit-on-error", "--no-owner"]
+        subprocess.run([*words, f"--dbname={address(new)}", str(dump)], env=environment, check=True)
 
         with closing(SqlStore(postgres.url(new))) as restored:
             with closing(SqlStore(postgres.url(old))) as source:
