@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -18,24 +19,44 @@ class Command:
     name: str
     help: str
     module: str
+    extra: str = "api"  # what `pip install 'fleetpulse[…]'` must have; of any that opens stores
     replaces: bool = False  # run in place of this process, which then carries nothing of ours
+    needs: tuple[str, ...] = ()  # modules that only the processes which it starts import
+
+
+OURS = frozenset({"fleetpulse", "generators", "consumer", "model", "api", "bot"})
+NOT_INSTALLED = 2  # as for wrong settings: it will not start as things are
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command(name="up", help="run everything on this machine", module="fleetpulse.cli.up"),
+    Command(
+        name="up",
+        help="run everything on this machine",
+        module="fleetpulse.cli.up",
+        extra="all",
+        needs=("psutil", "sklearn", "sqlalchemy", "flask_restx", "telegram"),
+    ),
     Command(
         name="agent",
         help="measure, simulate or replay a machine; install: as a service",
         module="generators",
+        extra="agent",
         replaces=True,
+        needs=("confluent_kafka", "psutil"),
     ),
-    Command(name="consume", help="score readings from Kafka and store them", module="consumer"),
+    Command(
+        name="consume",
+        help="score readings from Kafka and store them",
+        module="consumer",
+        extra="consumer",
+    ),
     Command(name="api", help="serve the REST API and the dashboard", module="api"),
-    Command(name="bot", help="answer and warn on Telegram", module="bot"),
+    Command(name="bot", help="answer and warn on Telegram", module="bot", extra="bot"),
     Command(
         name="notify",
         help="warn by e-mail, webhook and 100+ services",
         module="fleetpulse.actions.__main__",
+        extra="notify",
     ),
     Command(
         name="chats",
@@ -53,21 +74,36 @@ COMMANDS: tuple[Command, ...] = (
         name="models",
         help="list, publish and promote models, and go back",
         module="fleetpulse.cli.models",
+        extra="consumer",
     ),
     Command(
-        name="score", help="predict for the readings of a CSV file", module="fleetpulse.cli.score"
+        name="score",
+        help="predict for the readings of a CSV file",
+        module="fleetpulse.cli.score",
+        extra="consumer",
     ),
     Command(
         name="backtest",
         help="hold what would have been warned of against what happened",
         module="fleetpulse.cli.backtest",
+        extra="consumer",
     ),
     Command(
         name="doctor",
         help="what this machine can measure, and whether all that is set answers",
         module="fleetpulse.cli.doctor",
     ),
-    Command(name="train", help="train the models", module="fleetpulse.cli.train"),
+    Command(
+        name="backup",
+        help="copy the SQLite store to a file while it is in use",
+        module="fleetpulse.cli.backup",
+    ),
+    Command(
+        name="restore",
+        help="put such a copy where the store is to be",
+        module="fleetpulse.cli.restore",
+    ),
+    Command(name="train", help="train the models", module="fleetpulse.cli.train", extra="train"),
 )
 
 
@@ -99,7 +135,24 @@ def usage() -> str:
 
 
 def _run(command: Command, words: Sequence[str]) -> int:
+    for needed in command.needs:
+        if importlib.util.find_spec(needed) is None:
+            return _lacking(command, needed)
     if command.replaces:
         os.execv(sys.executable, [sys.executable, "-m", command.module, *words])  # noqa: S606
     name = command.module if "." in command.module else f"{command.module}.__main__"
-    return int(importlib.import_module(name).main(words))
+    try:
+        return int(importlib.import_module(name).main(words))
+    except ModuleNotFoundError as problem:
+        if problem.name is None or problem.name.partition(".")[0] in OURS:
+            raise
+        return _lacking(command, problem.name)
+
+
+def _lacking(command: Command, module: str) -> int:
+    """Say what to install; the exit code."""
+    sys.stderr.write(
+        f"fleetpulse {command.name}: {module} is not installed; run:"
+        f" pip install 'fleetpulse[{command.extra}]'\n"
+    )
+    return NOT_INSTALLED

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import Forbidden
@@ -57,7 +57,7 @@ def web_app(settings: ApiSettings, opened: ExitStack) -> DispatcherMiddleware:
     app = application(settings, opened, chat_url="/chat" if has_page else None)
     if not has_local_chat:
         return DispatcherMiddleware(app)
-    chat = LocalChat(settings.data / "chat")
+    chat = opened.enter_context(closing(LocalChat(settings.data / "chat")))
     page = {"/chat": not_forwarded(create_chat_page(chat))} if has_page else {}
     return DispatcherMiddleware(app, page | {"/telegram": not_forwarded(create_bot_api(chat))})
 

@@ -47,7 +47,7 @@ def bring_up_to_date(database: Migrated) -> None:
         version = _version(connection, database.name)
     if version == REVISION:
         return
-    _refuse_unknown(version, database.name)
+    refuse_unknown(version, database.name)
     give_up_at = time.monotonic() + WAIT_FOR_MIGRATION_S
     while True:
         try:
@@ -65,7 +65,7 @@ def _migrate_alone(database: Migrated) -> None:
         database.alone(connection)
         version = _version(connection, database.name)
         if version != REVISION:  # nobody was faster
-            _refuse_unknown(version, database.name)
+            refuse_unknown(version, database.name)
             _migrate(connection, version)
             log.info(
                 "store migrated", extra={"store": database.name, "was": version, "is": REVISION}
@@ -94,7 +94,8 @@ def _version(connection: Connection, name: str) -> str | None:
     return None
 
 
-def _refuse_unknown(version: str | None, name: str) -> None:
+def refuse_unknown(version: str | None, name: str) -> None:
+    """Raise StoreError for a version that no migration of this code leads on from."""
     from alembic.script import ScriptDirectory  # late: a process seldom has to migrate
 
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}

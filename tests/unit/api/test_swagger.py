@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from api import create_app
+from fleetpulse import __version__
 from fleetpulse.alerts import State, Status
 from fleetpulse.channel_tests import ask_for
 from fleetpulse.clock import ManualClock
@@ -162,3 +163,7 @@ def test_answers_conform_to_their_description(case: Any) -> None:
     for name in case.path_parameters or {}:
         case.path_parameters[name] = KNOWN[name]
     case.call_and_validate(checks=CHECKS)
+
+
+def test_the_document_tells_the_version(client: FlaskClient) -> None:
+    assert client.get("/swagger.json").get_json()["info"]["version"] == __version__
