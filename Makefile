@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: up test check faults bench screenshots docs clean help
+.PHONY: up test check faults bench screenshots docs site clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,9 +36,12 @@ screenshots: $(VENV)/.test ## draw the README's pictures anew with headless Chro
 docs: $(VENV)/.all ## write the pages that are made from the code
 	$(BIN)/python -m scripts.write_docs
 
+site: $(VENV)/.test ## build the site from docs/ into site/; a lost link is an error
+	$(BIN)/python -m mkdocs build --strict
+
 clean: ## remove the virtual environment and all caches; readings in .fleetpulse/ stay
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf build dist *.egg-info
+	rm -rf build dist site *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## show this list
