@@ -60,6 +60,7 @@ EXTRAS = {
 EXTRAS["all"] = sorted({need for needs in EXTRAS.values() for need in needs})
 TESTS = [
     "aiosmtpd>=1.4.6",
+    "check-jsonschema>=0.39",
     "cryptography>=46",
     "hypothesis>=6.150",
     "import-linter>=2.5",
