@@ -32,7 +32,7 @@ finish() {
 tool() { buildah --root "$work/storage" --runroot "$work/run" "$@"; }
 
 install_needs() {
-    command -v buildah mmdebstrap >/dev/null && return
+    command -v buildah >/dev/null && command -v mmdebstrap >/dev/null && return
     apt-get update -q
     DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${needs[@]}"
 }
