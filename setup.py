@@ -62,6 +62,7 @@ DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.8,<10"]
 TESTS = [
     *DOCS,  # a test builds the site
     "aiosmtpd>=1.4.6",
+    "check-jsonschema>=0.39",
     "cryptography>=46",
     "hypothesis>=6.150",
     "import-linter>=2.5",

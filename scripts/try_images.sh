@@ -1,71 +1,90 @@
 #!/usr/bin/env bash
-# Build the images without a Docker engine, start each, and ask for its health as Docker would.
-# usage, as root on Debian with buildah and mmdebstrap: scripts/try_images.sh [api|bot|consumer|generators]...
-# The base is made of Debian's packages and has the name of the one in the Dockerfiles.
+# Build the images without a Docker engine, start each, and look at what it holds.
+# usage, as root or with sudo, after `make check`: scripts/try_images.sh [FOLDER]...
+# Without folders, all that have a Dockerfile. The base is made of Debian's packages, once a month,
+# and has the name of the one in the Dockerfiles.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 images=("$@")
-((${#images[@]})) || images=(api bot consumer generators)
-export STORAGE_DRIVER=vfs
+((${#images[@]})) || mapfile -t images < <(git ls-files '*Dockerfile' | xargs dirname)
+python=${PYTHON:-.venv/bin/python}
+cache=${FLEETPULSE_CACHE:-$HOME/.cache/fleetpulse}/images
+needs=(buildah mmdebstrap debian-archive-keyring)
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-base=$(sed -n 's/^ARG BASE=//p' api/Dockerfile)
+base=$(sed -n 's/^ARG BASE=\([^@]*\).*/\1/p' api/Dockerfile)
 release=${base##*-}
+# Times in an image are those of its commit.
+commit_time=$(git log -1 --format=%ct)
 # How this machine reaches package registries, where it needs to be told.
 known=()
 for path in /etc/pip.conf /etc/ssl/certs; do
     [[ -e $path ]] && known+=(--volume "$path:$path:ro")
 done
 
+[[ $(id -u) == 0 ]] || exec sudo --preserve-env=HOME,PYTHON,PYTHONPATH,CI "$0" "$@"
+trap finish EXIT
+
+finish() {
+    tool umount --all >/dev/null 2>&1 || true
+    rm -rf "$work"
+}
+
 tool() { buildah --root "$work/storage" --runroot "$work/run" "$@"; }
 
-in_image() { # CONTAINER WORD...: as its own user, in this machine's network, on ports of our own
-    tool run --isolation chroot --network host --env FLEETPULSE_PORT=18000 \
-        --env FLEETPULSE_OPS_PORT=18001 --env KAFKA_BROKER_SETTINGS=127.0.0.1:9 "$@"
+install_needs() {
+    command -v buildah >/dev/null && command -v mmdebstrap >/dev/null && return
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${needs[@]}"
+}
+
+# Overlay shares files between images; where the kernel lets no mount, copies do.
+choose_storage() {
+    local container
+    export STORAGE_DRIVER=overlay
+    if container=$(tool from scratch 2>/dev/null) && tool mount "$container" >/dev/null 2>&1; then
+        tool rm "$container" >/dev/null
+    else
+        rm -rf "$work/storage" "$work/run"
+        export STORAGE_DRIVER=vfs
+    fi
 }
 
 make_base() {
-    local container sources=/etc/apt/sources.list.d/debian.sources
-    [[ -e $sources ]] || sources=
-    mmdebstrap --quiet --variant=minbase "$release" "$work/base.tar" \
-        ${sources:+"$sources"} \
-        --include=python3,python3-venv,python-is-python3,ca-certificates,passwd
+    local container sources=/etc/apt/sources.list.d/debian.sources tar
+    tar=$cache/$release-$(date +%Y%m).tar
+    if [[ ! -e $tar ]]; then
+        mkdir -p "$cache"
+        grep -qs "$release" "$sources" || sources=
+        SOURCE_DATE_EPOCH=$commit_time mmdebstrap --quiet --variant=minbase "$release" \
+            "$work/base.tar" ${sources:+"$sources"} \
+            --include=python3,python3-venv,python-is-python3,ca-certificates,passwd
+        mv "$work/base.tar" "$tar"
+    fi
     container=$(tool from scratch)
-    tool add -q "$container" "$work/base.tar" / >/dev/null
+    tool add -q "$container" "$tar" / >/dev/null
     tool commit -q --rm "$container" "docker.io/library/$base" >/dev/null
-    rm "$work/base.tar"
 }
 
 try_image() {
-    local folder=$1 container health process words=()
+    local folder=$1 container name
+    name=localhost/fleetpulse-${folder//\//-}
     tool bud -q --pull-never --format docker --isolation chroot --network host "${known[@]}" \
-        -f "$folder/Dockerfile" -t "fleetpulse-$folder" . >/dev/null
-    container=$(tool from --pull-never "localhost/fleetpulse-$folder")
-    case $folder in consumer) words=(hardware) ;; generators) words=(pc) ;; esac
-    [[ $(in_image "$container" -- id -u) == 10001 ]] || fail "$folder runs as another user"
-    if in_image "$container" -- test -w /opt/fleetpulse 2>/dev/null; then
-        fail "$folder may change its own program"
-    fi
-    # It ends by itself, told to stop as Docker does.
-    in_image "$container" -- timeout --preserve-status 20 python -m "$folder" "${words[@]}" \
-        >"$work/output" 2>&1 &
-    process=$!
-    mapfile -t health < <(tool inspect "$container" | python3 -c 'import json, sys
-print(*json.load(sys.stdin)["Docker"]["config"]["Healthcheck"]["Test"][1:], sep="\n")')
-    ((${#health[@]})) || fail "$folder has no health check"
-    until in_image "$container" -- "${health[@]}" 2>/dev/null; do
-        kill -0 "$process" 2>/dev/null || fail "$folder has ended: $(cat "$work/output")"
-        sleep 0.5
-    done
-    wait "$process" || fail "$folder did not stop in peace: $(cat "$work/output")"
+        --timestamp "$commit_time" --build-arg "BASE=$base" \
+        -f "$folder/Dockerfile" -t "$name" . >/dev/null
+    container=$(tool from --pull-never "$name")
+    tool inspect "$container" >"$work/settings.json"
+    "$python" -m scripts.image_trial "$folder" "$(tool mount "$container")" "$work/settings.json" \
+        "$(tool mount "$(tool from --pull-never "docker.io/library/$base")")"
     tool rm "$container" >/dev/null
-    echo "$folder: healthy, $(tool images --format '{{.Size}}' "localhost/fleetpulse-$folder")"
 }
 
-fail() {
-    echo "$1" >&2
-    exit 1
-}
-
+install_needs
+choose_storage
 make_base
-for image in "${images[@]}"; do try_image "$image"; done
+echo "base: $SECONDS s ($STORAGE_DRIVER)"
+for image in "${images[@]}"; do
+    began=$SECONDS
+    try_image "$image"
+    echo "$image: $((SECONDS - began)) s"
+done
+echo "all images: $SECONDS s"

@@ -93,7 +93,7 @@ def test_both_stages_are_of_one_base_that_is_pinned(folder: str) -> None:
     before, *others = stages(folder)
 
     (base,) = [each.rest for each in before if each.word == "ARG"]
-    assert re.fullmatch(r"BASE=python:3\.11\.\d+-slim-[a-z]+", base)
+    assert re.fullmatch(r"BASE=python:3\.11\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}", base)
     assert [stage[0].rest for stage in others] == ["${BASE} AS build", "${BASE}"]
 
 
