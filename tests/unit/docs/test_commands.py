@@ -24,6 +24,8 @@ NEEDS = {
     "a Telegram account",
     "an AWS account",
     "Terraform, tflint and checkov",
+    "cron",
+    "the tools of Apache Kafka",
 }
 OURS = ("fleetpulse", "generators", "consumer", "model", "api", "bot", "benchmarks", "scripts")
 VARIABLES = {variable.name for kind in PROCESS_SETTINGS for _, variable in variables(kind)}
