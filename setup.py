@@ -71,6 +71,7 @@ TESTS = [
     "pytest>=9",
     "pytest-xdist>=3.8",
     "python-hcl2>=8.1,<9",
+    "ruamel.yaml>=0.19",
     "ruff>=0.17,<0.18",
     "schemathesis>=4.3",
     "types-boto3[dynamodb,s3]>=1.40",

@@ -23,8 +23,10 @@ from fleetpulse.settings import (
     BotSettings,
     ConsumerSettings,
     DataSettings,
+    NotifySettings,
     variables,
 )
+from tests.unit.iac.configuration import PROCESSES, local_values
 from tests.unit.test_house_packaging import packaging
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,8 +35,15 @@ SETTINGS: dict[str, type[DataSettings]] = {
     "bot": BotSettings,
     "consumer": ConsumerSettings,
     "generators": AgentSettings,
+    "fleetpulse/actions": NotifySettings,
 }
-EXTRAS = {"api": "api", "bot": "bot", "consumer": "consumer", "generators": "agent"}
+EXTRAS = {
+    "api": "api",
+    "bot": "bot",
+    "consumer": "consumer",
+    "generators": "agent",
+    "fleetpulse/actions": "notify",
+}
 # Of Python, OpenMP and matplotlib, which may write there when the file system is read-only.
 NOT_OURS = {
     "PATH",
@@ -153,8 +162,15 @@ def test_its_health_is_asked_where_it_answers(folder: str) -> None:
 
 @each_image
 def test_it_starts_a_process_that_there_is(folder: str) -> None:
-    assert json.loads(the(folder, "ENTRYPOINT")) == ["python", "-m", folder]
+    assert json.loads(the(folder, "ENTRYPOINT")) == ["python", "-m", folder.replace("/", ".")]
     assert (ROOT / folder / "__main__.py").exists()
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_an_image_answers_on_the_port_that_aws_asks(process: str) -> None:
+    (folder,) = [folder for folder, extra in EXTRAS.items() if extra == process]
+
+    assert the(folder, "EXPOSE") == str(local_values()["ports"][process])
 
 
 def test_the_images_differ_in_their_process_only() -> None:
