@@ -60,6 +60,7 @@ EXTRAS = {
 EXTRAS["all"] = sorted({need for needs in EXTRAS.values() for need in needs})
 TESTS = [
     "aiosmtpd>=1.4.6",
+    "build>=1.3",
     "cryptography>=46",
     "hypothesis>=6.150",
     "import-linter>=2.5",
@@ -71,6 +72,7 @@ TESTS = [
     "ruff>=0.17,<0.18",
     "schemathesis>=4.3",
     "types-boto3[dynamodb,s3]>=1.40",
+    "uv>=0.9",
 ]
 
 setup(
