@@ -62,6 +62,7 @@ DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.8,<10"]
 TESTS = [
     *DOCS,  # a test builds the site
     "aiosmtpd>=1.4.6",
+    "build>=1.3",
     "check-jsonschema>=0.39",
     "cryptography>=46",
     "hypothesis>=6.150",
@@ -75,6 +76,7 @@ TESTS = [
     "ruff>=0.17,<0.18",
     "schemathesis>=4.3",
     "types-boto3[dynamodb,s3]>=1.40",
+    "uv>=0.9",
 ]
 
 setup(

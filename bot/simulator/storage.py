@@ -30,6 +30,19 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, document BLOB NOT NULL)
 _decode_message = msgspec.json.Decoder(Message).decode
 
 
+def _opened(path: Path) -> sqlite3.Connection:
+    """The database, its tables made. Raises sqlite3.Error, and leaves nothing open then."""
+    database = sqlite3.connect(path, check_same_thread=False)
+    try:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=NORMAL")
+        database.executescript(_SCHEMA)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
 class Storage:
     """Messages, pending updates and facts on disk. Callers take turns: it has no lock of its own.
 
@@ -41,10 +54,7 @@ class Storage:
         self._photos = folder.absolute() / "photos"
         try:
             self._photos.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(folder / "chat.db", check_same_thread=False)
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=NORMAL")
-            self._database.executescript(_SCHEMA)
+            self._database = _opened(folder / "chat.db")
         except (sqlite3.Error, OSError) as problem:
             raise StartError(
                 f"The local chat in {folder} cannot be opened ({problem}):"
