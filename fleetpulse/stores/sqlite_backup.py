@@ -83,9 +83,8 @@ def _opened(path: Path) -> sqlite3.Connection:
     """A connection to read from, which makes no database that is not there."""
     # A finished copy on a medium that cannot be written to: SQLite wants files beside it otherwise.
     alone = not os.access(path.parent, os.W_OK) and not any(each.exists() for each in _beside(path))
-    how = (
-        "mode=ro&immutable=1" if alone else "mode=rw"
-    )  # who may write takes away what is beside it
+    # Who may write takes away, at the end, what is beside it.
+    how = "mode=ro&immutable=1" if alone else "mode=rw"
     return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=WAIT_FOR_LOCK_S)
 
 
