@@ -45,7 +45,7 @@ function field(label, input, hint) {
 function joiningForm(show) {
   const name = element("input", { type: "text", name: "device", required: true, maxLength: 64, autocomplete: "off", spellcheck: false, placeholder: "pi-attic" });
   const kind = element("select", { name: "kind" }, ...KINDS.map(([value, label]) => element("option", { value }, label)));
-  const address = element("input", { type: "text", inputMode: "url", name: "address", required: true, value: ownAddress(), autocomplete: "off", spellcheck: false, placeholder: "https://fleet.example.org" });
+  const address = element("input", { type: "text", inputMode: "url", name: "address", required: true, value: ownAddress(), autocomplete: "off", spellcheck: false, placeholder: `${location.protocol}//fleet.example.org` });
   const says = element("p", { className: "says is-failed", role: "status" });
   const form = element("form", { className: "person", noValidate: true },
     element("div", { className: "fields" },
