@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from fleetpulse.errors import InvalidWish
 from fleetpulse.keys import make_key
 from fleetpulse.stores.protocols import ApiKey, Scope
+from fleetpulse.web_guard import is_loopback
 from fleetpulse.wire import is_identifier
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PLACE = "/opt/fleetpulse"  # where the service may see it
 
 
@@ -51,7 +51,7 @@ def api_address(address: str) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
-    if host is None or parts.scheme not in ("http", "https") or host in LOOPBACK or "@" in address:
+    if host is None or parts.scheme not in ("http", "https") or is_loopback(host) or "@" in address:
         raise InvalidWish(
             "Say by which address other machines find the API: https://HOST, or http://HOST:PORT."
         )

@@ -1,7 +1,7 @@
 // The page that adds a machine: a line to run on it, and a look whether its first reading has come.
 
 import { attempt } from "./deeds.js";
-import { element, setText } from "./dom.js";
+import { element, field, setText } from "./dom.js";
 import { panel } from "./fleet.js";
 import { may } from "./me.js";
 import * as rest from "./rest.js";
@@ -35,11 +35,6 @@ export function addingPage() {
 function ownAddress() {
   const isHere = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
   return isHere ? "" : location.origin;
-}
-
-function field(label, input, hint) {
-  return element("label", { className: "field" }, element("span", {}, label), input,
-    element("span", { className: "hint" }, hint));
 }
 
 function joiningForm(show) {

@@ -12,6 +12,12 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
+/** An input with its label, and a hint where there is one. */
+export function field(label, input, hint = "") {
+  return element("label", { className: "field" }, element("span", {}, label), input,
+    ...(hint ? [element("span", { className: "hint" }, hint)] : []));
+}
+
 /** Change a text, and touch the page only if it is another one. */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;

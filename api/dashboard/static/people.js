@@ -2,7 +2,7 @@
 
 import { channelsPanel, isChannel } from "./channels.js";
 import { attempt, deedButton, somethingChanged } from "./deeds.js";
-import { element, keyed, setClass, setText } from "./dom.js";
+import { element, field, keyed, setClass, setText } from "./dom.js";
 import { panel } from "./fleet.js";
 import { may } from "./me.js";
 import { pairingCard } from "./pairing.js";
@@ -149,11 +149,6 @@ const nameOf = ({ title, target }) => title || target;
 
 /** The selectors in a text, divided by commas or spaces. */
 const selectorsIn = (text) => text.split(/[\s,]+/).filter(Boolean);
-
-function field(label, input, hint = "") {
-  return element("label", { className: "field" }, element("span", {}, label), input,
-    ...(hint ? [element("span", { className: "hint" }, hint)] : []));
-}
 
 function personForm(showCode) {
   const name = element("input", { type: "text", name: "name", required: true, maxLength: 64, autocomplete: "off" });
