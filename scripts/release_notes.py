@@ -9,6 +9,8 @@ import re
 import sys
 from pathlib import Path
 
+from scripts.changelog_section import sections
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -23,14 +25,12 @@ def notes(tag: str, version: str, changelog: str) -> str:
     """
     if tag != f"v{version}":
         raise NotReleasable(f"The tag is {tag}, and the version {version}.")
-    heading = re.compile(rf"^## \[?{re.escape(version)}\]?(?: .*)?$", re.MULTILINE)
-    found = heading.search(changelog)
-    if not found:
+    said = sections(changelog).get(version)
+    if said is None:
         raise NotReleasable(f"CHANGELOG.md has no section {version}.")
-    section = re.split(r"^(?:## |\[[^\]]+\]: )", changelog[found.end() :], flags=re.MULTILINE)[0]
-    if not section.strip():
+    if not said:
         raise NotReleasable(f"CHANGELOG.md says nothing of {version}.")
-    return section.strip() + "\n"
+    return said + "\n"
 
 
 def version_of(source: str) -> str:
