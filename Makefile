@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: up test check faults bench screenshots docs site clean help
+.PHONY: up test check delivery images faults bench screenshots docs site clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,6 +23,12 @@ check: $(VENV)/.test ## format, lint, types, imports, and the tests that need no
 	$(STEP) "types" $(BIN)/mypy
 	$(STEP) "imports" $(BIN)/lint-imports
 	$(STEP) "tests" $(BIN)/pytest -q -n 2 -m "not integration"
+
+delivery: ## check workflows, scripts and Terraform, without an account
+	$(STEP) "delivery" scripts/check_delivery.sh
+
+images: $(VENV)/.test ## build every image without Docker, start it, and read through it (needs root)
+	$(STEP) "images" scripts/try_images.sh
 
 faults: $(VENV)/.test ## break everything around the product, at length (up to 40 minutes); writes docs/faults.md
 	FAULTS=full $(BIN)/pytest -q -p no:xdist tests/faults

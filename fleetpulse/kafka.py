@@ -22,7 +22,7 @@ ALERTS_TOPIC = "fleetpulse.alerts"
 DEAD_LETTER_TOPIC = "fleetpulse.dead-letters"
 EMBEDDED_CLUSTER = "mockCluster"  # how its cluster id begins
 HOUR_MS = 3_600_000
-ANSWER_S = 10.0
+ANSWER_S = 5.0  # less than END_WITHIN_S of fleetpulse/lifetime.py: who waits cannot be told to stop
 COMPLAIN_AGAIN_S = 60.0
 
 log = logging.getLogger(__name__)
@@ -254,7 +254,7 @@ class EmbeddedBroker:
     def __init__(self, data: Path) -> None:
         self._client = Producer({"test.mock.num.brokers": 1, "log_level": 0})
         try:
-            brokers = self._client.list_topics(timeout=10).brokers.values()
+            brokers = self._client.list_topics(timeout=ANSWER_S).brokers.values()
         except KafkaException as problem:
             raise StartError(f"The embedded broker does not start: {problem}") from problem
         self.address = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)

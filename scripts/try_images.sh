@@ -9,7 +9,7 @@ images=("$@")
 ((${#images[@]})) || mapfile -t images < <(git ls-files '*Dockerfile' | xargs dirname)
 python=${PYTHON:-.venv/bin/python}
 cache=${FLEETPULSE_CACHE:-$HOME/.cache/fleetpulse}/images
-needs=(buildah mmdebstrap debian-archive-keyring)
+needs=(buildah mmdebstrap debian-archive-keyring iproute2)
 work=$(mktemp -d)
 base=$(sed -n 's/^ARG BASE=\([^@]*\).*/\1/p' api/Dockerfile)
 release=${base##*-}
@@ -32,7 +32,7 @@ finish() {
 tool() { buildah --root "$work/storage" --runroot "$work/run" "$@"; }
 
 install_needs() {
-    command -v buildah >/dev/null && command -v mmdebstrap >/dev/null && return
+    command -v buildah >/dev/null && command -v mmdebstrap >/dev/null && command -v ip >/dev/null && return
     apt-get update -q
     DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${needs[@]}"
 }

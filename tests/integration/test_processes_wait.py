@@ -105,3 +105,14 @@ def test_a_process_that_waits_can_be_told_to_stop(tmp_path: Path, words: Sequenc
         until(lambda: status(port, "/readyz") == 503)
 
         assert stopped(process) == 0
+
+
+def test_a_consumer_that_asks_for_its_broker_can_be_told_to_stop(tmp_path: Path) -> None:
+    """It is within one question of the client's, which nothing interrupts."""
+    ops, broker = free_ports(2)
+    own = {"KAFKA_BROKER_SETTINGS": f"127.0.0.1:{broker}", "FLEETPULSE_OPS_PORT": str(ops)}
+    with running(CONSUMER, tmp_path, **own) as process:
+        until((tmp_path / "fleetpulse.db").exists)
+        until(lambda: status(ops, "/readyz") != 0)
+
+        assert stopped(process) == 0

@@ -256,7 +256,9 @@ def test_every_volume_is_used_and_explained() -> None:
 
 @pytest.mark.parametrize("service", LONG_RUNNING)
 def test_a_process_keeps_its_data_where_its_image_has_them(service: str) -> None:
-    assert f"{service}:{images.the(folder_of(service), 'VOLUME')}" in services()[service]["volumes"]
+    data = images.environment(folder_of(service))["FLEETPULSE_DATA"]
+
+    assert f"{service}:{data}" in services()[service]["volumes"]
 
 
 @pytest.mark.parametrize("service", LONG_RUNNING)
