@@ -84,7 +84,7 @@ class Hardware:
         self._order = Order(clock)
         self._watch = Watch("consumer", store, clock)
         self._stages: Mapping[str, Stage] = {
-            "watch": watching(self._watch),
+            "watch": watching(self._watch, health),
             "poison": PoisonWatch(Notices(store, clock), clock),
             "order": self._order,
             "predict": predict(predictor, rules),
@@ -144,11 +144,12 @@ class Hardware:
             self._shadow.forget(slots)
 
 
-def watching(watch: Watch) -> Stage:
+def watching(watch: Watch, health: Health) -> Stage:
     """A stage that changes nothing: as long as batches move, empty ones too, we are alive."""
 
     def stage(batch: Batch) -> Batch:
         watch.look()
+        health.report("store", watch.complaint or None)
         return batch
 
     return stage

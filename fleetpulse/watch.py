@@ -71,6 +71,11 @@ class Watch:
         self._complaint = ""
 
     @property
+    def complaint(self) -> str:
+        """What the store said to our last look; empty when it answered."""
+        return self._complaint
+
+    @property
     def all_is_well(self) -> bool:
         """Whether the store answered our last look, and nobody was silent then."""
         return self._looked_at is not None and not self._complaint and not self._silent

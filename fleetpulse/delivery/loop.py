@@ -97,7 +97,7 @@ class Delivering:
                 pause_s = problem.retry_after_s if isinstance(problem, StoreBusy) else 2.0
                 self._health.report("store", str(problem))
             else:
-                self._health.report("store", None)
+                self._health.report("store", self._watch.complaint or None)
             self._clock.wait(pause_s, stop)
         self._pool.shutdown(cancel_futures=True)  # what is being sent is recorded
 

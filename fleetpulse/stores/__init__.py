@@ -14,16 +14,21 @@ from fleetpulse.stores.protocols import Store
 
 _DEFAULT_RETENTION = Retention()
 _SQLITE_FILE = "sqlite:///"
+_SQL = ("sqlite:", "postgresql+psycopg:")
 
 
 def open_existing(
     url: str, *, aws: AwsKeys | None = None, retention: Retention = _DEFAULT_RETENTION
 ) -> Store:
-    """As open_store, for who only reads: a SQLite file that is not there is not made."""
+    """As open_store, for who only reads: no database is made or migrated."""
     if url.startswith(_SQLITE_FILE) and not Path(url.removeprefix(_SQLITE_FILE)).is_file():
         raise StoreError(
             f"There is no store {url.removeprefix(_SQLITE_FILE)}: name another in FLEETPULSE_STORE."
         )
+    if url.startswith(_SQL):
+        from fleetpulse.stores.sql import SqlStore
+
+        return SqlStore(url, as_it_is=True)
     return open_store(url, aws=aws, retention=retention)
 
 
@@ -42,7 +47,7 @@ def open_store(
         from fleetpulse.stores.memory import MemoryStore
 
         return MemoryStore()
-    if scheme in ("sqlite", "postgresql+psycopg"):
+    if url.startswith(_SQL):
         from fleetpulse.stores.sql import SqlStore
 
         return SqlStore(url)

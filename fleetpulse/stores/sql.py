@@ -28,13 +28,14 @@ from fleetpulse.stores.sql_tables import readings
 class SqlStore:
     """The store at `sqlite:///FILE` or `postgresql+psycopg://…`, its tables made or migrated.
 
-    Raises SettingsError for an address that is none, StoreError for a database that cannot be used.
+    as_it_is: neither; tables of another version are refused. Raises SettingsError for an address
+    that is none, StoreError for a database that cannot be used.
     """
 
     look_every_s = 0.3
 
-    def __init__(self, url: str) -> None:
-        self.database = _database(url)
+    def __init__(self, url: str, *, as_it_is: bool = False) -> None:
+        self.database = _database(url, as_it_is=as_it_is)
         self._rollups = SqlRollups(self.database)
         self.readings = SqlReadings(self.database, self._rollups)
         self.devices = SqlDevices(self.database)
@@ -69,7 +70,7 @@ class SqlStore:
         self.database.close()
 
 
-def _database(url: str) -> Database:
+def _database(url: str, *, as_it_is: bool) -> Database:
     try:
         address = make_url(url)
     except ArgumentError as error:
@@ -80,7 +81,7 @@ def _database(url: str) -> Database:
     if address.get_backend_name() == "postgresql":
         from fleetpulse.stores.sql_postgres import PostgresDatabase  # late, as in open_store
 
-        return PostgresDatabase(address)
+        return PostgresDatabase(address, as_it_is=as_it_is)
     from fleetpulse.stores.sql_sqlite import SqliteDatabase  # late, as in open_store
 
-    return SqliteDatabase(address)
+    return SqliteDatabase(address, as_it_is=as_it_is)

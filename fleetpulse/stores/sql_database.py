@@ -32,17 +32,23 @@ class Database(ABC):
     """An open database whose tables are as this fleetpulse needs them.
 
     name: what people know it by; holds no secret. reader, writer: where transactions begin.
+    as_it_is: refuse tables of another version instead of migrating them.
     """
 
     driver_error: ClassVar[type[Exception]]
 
-    def __init__(self, name: str, engine: Engine, reader: Engine, writer: Engine) -> None:
+    def __init__(
+        self, name: str, engine: Engine, reader: Engine, writer: Engine, *, as_it_is: bool
+    ) -> None:
         self.name = name
         self.engine = engine
         self._reader, self._writer = reader, writer
         try:
             self.prepare()
-            sql_schema.bring_up_to_date(self)
+            if as_it_is:
+                sql_schema.refuse_another(self)
+            else:
+                sql_schema.bring_up_to_date(self)
         except BaseException:
             self.close()
             raise
@@ -55,7 +61,18 @@ class Database(ABC):
 
     @contextmanager
     def writes(self) -> Iterator[Connection]:
-        """A connection that may write; all of it is kept, or nothing."""
+        """A connection that may write; all of it is kept, or nothing.
+
+        Raises StoreError once a newer fleetpulse has migrated the tables: what this one writes is
+        not for them.
+        """
+        with self.alters() as connection:
+            sql_schema.refuse_other_versions(connection, self.name)
+            yield connection
+
+    @contextmanager
+    def alters(self) -> Iterator[Connection]:
+        """A connection that may write to tables of any version, or where there are none yet."""
         with self.errors(), self._writer.begin() as connection:
             yield connection
 

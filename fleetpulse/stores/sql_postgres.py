@@ -88,7 +88,7 @@ class PostgresDatabase(Database):
 
     driver_error = psycopg.Error
 
-    def __init__(self, address: URL) -> None:
+    def __init__(self, address: URL, *, as_it_is: bool = False) -> None:
         engine = create_engine(
             address,
             connect_args=_connect_args(address),
@@ -100,7 +100,8 @@ class PostgresDatabase(Database):
         reader = engine.execution_options(isolation_level="REPEATABLE READ")
         self._days = Days(self)
         place = f"{address.host or 'localhost'}:{address.port or 5432}"
-        super().__init__(f"postgresql://{place}/{address.database or ''}", engine, reader, engine)
+        name = f"postgresql://{place}/{address.database or ''}"
+        super().__init__(name, engine, reader, engine, as_it_is=as_it_is)
 
     def insert(self, table: Table) -> postgresql.Insert:
         return postgresql.insert(table)

@@ -30,7 +30,7 @@ class Migrated(Protocol):
 
     def reads(self) -> AbstractContextManager[Connection]: ...
 
-    def writes(self) -> AbstractContextManager[Connection]: ...
+    def alters(self) -> AbstractContextManager[Connection]: ...
 
     def prepare_to_write(self) -> None: ...
 
@@ -61,7 +61,7 @@ def bring_up_to_date(database: Migrated) -> None:
 
 
 def _migrate_alone(database: Migrated) -> None:
-    with database.writes() as connection:
+    with database.alters() as connection:
         database.alone(connection)
         version = _version(connection, database.name)
         if version != REVISION:  # nobody was faster
@@ -70,6 +70,19 @@ def _migrate_alone(database: Migrated) -> None:
             log.info(
                 "store migrated", extra={"store": database.name, "was": version, "is": REVISION}
             )
+
+
+def refuse_another(database: Migrated) -> None:
+    """Raise StoreError unless there are tables of this version; nothing is changed."""
+    with database.reads() as connection:
+        version = _version(connection, database.name)
+    if version == REVISION:
+        return
+    refuse_unknown(version, database.name)
+    raise StoreError(
+        f"The store {database.name} has version {version or 'none'}, this fleetpulse reads"
+        f" {REVISION}: copy it, then start a process, which migrates it (docs/upgrade.md)."
+    )
 
 
 def refuse_other_versions(connection: Connection, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -64,7 +65,7 @@ class SqliteDatabase(Database):
 
     driver_error = sqlite3.Error
 
-    def __init__(self, address: URL) -> None:
+    def __init__(self, address: URL, *, as_it_is: bool = False) -> None:
         if not address.database or address.database == ":memory:":
             raise SettingsError("FLEETPULSE_STORE names no file; use sqlite:///FILE or memory:.")
         self.path = Path(address.database)
@@ -73,7 +74,7 @@ class SqliteDatabase(Database):
         # another has written in between, and would have to start again.
         writer = engine.execution_options(begin="BEGIN IMMEDIATE")
         self._insert_readings = str(self.add(readings).compile(dialect=engine.dialect))
-        super().__init__(str(self.path), engine, engine, writer)
+        super().__init__(str(self.path), engine, engine, writer, as_it_is=as_it_is)
 
     def insert(self, table: Table) -> sqlite.Insert:
         return sqlite.insert(table)
@@ -127,6 +128,9 @@ class SqliteDatabase(Database):
             raise StoreError(
                 f"The folder {self.path.parent} for the store cannot be made: {error.strerror}."
             ) from error
+        if not self.path.exists():
+            with contextlib.suppress(OSError):  # SQLite says better what is wrong
+                self.path.touch(mode=0o600)  # its files beside it get the same mode
 
     def prepare_to_write(self) -> None:
         """Let readers and a writer work at the same time; the file remembers it.

@@ -118,6 +118,9 @@ def _part_of(target: Path) -> Iterator[Path]:
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     os.close(handle)
     part = Path(name)
+    if os.geteuid() == 0:  # who is root restores for the user whose folder it is
+        owner = target.parent.stat()
+        os.chown(part, owner.st_uid, owner.st_gid)
     try:
         yield part
         _sync(part)

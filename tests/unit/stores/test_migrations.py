@@ -14,6 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from fleetpulse.errors import StoreError
+from fleetpulse.stores import open_existing
 from fleetpulse.stores.protocols import Resolution
 from fleetpulse.stores.sql import SqlStore
 from fleetpulse.stores.sql_schema import MIGRATIONS
@@ -179,6 +180,37 @@ def test_a_store_that_was_migrated_meanwhile_fails_its_check(path: Path) -> None
 
         with pytest.raises(StoreError, match="version 9999"):
             store.check()
+
+
+def test_nothing_is_written_to_a_store_that_was_migrated_meanwhile(path: Path) -> None:
+    with closing(SqlStore(f"sqlite:///{path}")) as store:
+        change(path, "UPDATE fleetpulse_version SET version_num = '9999'")
+
+        with pytest.raises(StoreError, match="version 9999"):
+            store.save(a_batch())
+        with pytest.raises(StoreError, match="version 9999"):
+            store.heartbeats.beat(a_heartbeat())
+
+        assert store.readings.count() == 0
+        assert store.heartbeats.all() == []
+
+
+def test_who_only_reads_migrates_nothing_and_says_who_does(path: Path) -> None:
+    old_store(path)
+    before = path.read_bytes()
+
+    with pytest.raises(StoreError, match=r"version 0001.*copy it, then start a process"):
+        open_existing(f"sqlite:///{path}")
+
+    assert path.read_bytes() == before
+
+
+def test_who_only_reads_opens_a_store_of_today(path: Path) -> None:
+    with closing(SqlStore(f"sqlite:///{path}")) as store:
+        store.save(a_batch())
+
+    with closing(open_existing(f"sqlite:///{path}")) as opened:
+        assert opened.readings.count() == 2
 
 
 def test_this_code_reads_what_the_newest_migration_makes() -> None:

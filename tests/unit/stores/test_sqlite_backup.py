@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 import threading
@@ -132,6 +133,26 @@ def test_a_damaged_store_is_not_copied_over_a_good_copy(path: Path, copy: Path) 
     assert list(copy.parent.iterdir()) == [copy]
 
 
+def test_an_index_that_disagrees_with_its_table_is_damage(path: Path, copy: Path) -> None:
+    """What only the check of the whole finds: every page can be read."""
+    with closing(SqlStore(f"sqlite:///{path}")) as store:
+        store.save(a_batch())
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("CREATE INDEX of_mine ON readings (seq)")
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = 'CREATE INDEX of_mine ON readings (measured_at)'"
+            " WHERE name = 'of_mine'"
+        )
+        connection.commit()
+
+    with pytest.raises(StoreError, match="damaged"):
+        back_up(path, copy)
+
+    assert not copy.exists()
+
+
 def test_a_copy_that_cannot_be_put_there_says_so(store: SqlStore, path: Path) -> None:
     (path.parent / "file").write_text("in the way")
 
@@ -168,6 +189,22 @@ def test_a_restored_copy_is_the_store_again(store: SqlStore, path: Path, copy: P
         assert everything(opened, "pi-1", "pc-1") == before
         with opened.database.engine.connect() as connection:
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a file to another user")
+def test_what_root_restores_belongs_to_the_user_of_the_folder(
+    store: SqlStore, path: Path, copy: Path
+) -> None:
+    back_up(path, copy)
+    folder = path.parent / "of another"
+    folder.mkdir()
+    os.chown(folder, 12345, 12346)
+
+    restore(copy, folder / "fleet.db")
+
+    found = (folder / "fleet.db").stat()
+    assert (found.st_uid, found.st_gid) == (12345, 12346)
+    assert stat.S_IMODE(found.st_mode) == 0o600
 
 
 def test_a_restored_copy_of_an_older_version_is_brought_up_to_date(path: Path, copy: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -67,6 +68,27 @@ def test_a_store_and_its_folder_are_made(
     open_at(path).check()
 
     assert path.exists()
+
+
+def test_only_its_owner_may_read_a_new_store(
+    path: Path, open_at: Callable[[Path], SqlStore]
+) -> None:
+    open_at(path).save(a_batch())
+
+    modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()}
+    assert path.with_name(f"{path.name}-wal").name in modes
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_store_that_others_may_read_stays_so(
+    path: Path, open_at: Callable[[Path], SqlStore]
+) -> None:
+    open_at(path).close()
+    path.chmod(0o640)
+
+    open_at(path).close()
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
 def test_a_store_is_still_there_when_it_is_opened_again(
