@@ -143,10 +143,10 @@ PROMISES = {
             *FOR_TERRAFORM,
             "uses: docker/login-action\n",
             "COMMIT: ${{ steps.image.outputs.commit }}\n",
-            'scripts/wait_for_images.sh "$USERNAME" "$COMMIT" iac/images.tfvars.json'
+            'run: scripts/wait_for_images.sh "$USERNAME" "$COMMIT" iac/images.tfvars.json'
             " api consumer bot notify\n",
-            f"values=({VALUES})\n",
-            "if [[ $USERNAME ]]; then values+=(-var-file=images.tfvars.json); fi\n",
+            f"values=({VALUES})\n"
+            "if [[ $USERNAME ]]; then values+=(-var-file=images.tfvars.json); fi\n"
             'terraform apply -input=false -auto-approve "${values[@]}"\n',
         ),
         condition="github.event_name == 'workflow_run' && vars.TERRAFORM_ENVIRONMENT != '' && "
@@ -159,7 +159,7 @@ PROMISES = {
     "release-build": Promise(
         (
             "fetch-depth: 0\n",
-            'git merge-base --is-ancestor "$GITHUB_SHA" origin/main\n',
+            'run: git merge-base --is-ancestor "$GITHUB_SHA" origin/main\n'
             'python -m scripts.release_notes "$GITHUB_REF_NAME" >notes.md\n',
             "SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) python -m build\n",
             "tools/bin/cyclonedx-py environment",
@@ -189,9 +189,9 @@ PROMISES = {
     "release-images": Promise(
         (
             "uses: docker/login-action\n",
-            "images=(api consumer bot notify agent)\n",
+            "images=(api consumer bot notify agent)\n"
             'scripts/wait_for_images.sh "$USERNAME" "$GITHUB_SHA" "$RUNNER_TEMP/images.json"'
-            ' "${images[@]}"\n',
+            ' "${images[@]}"\n'
             'for image in "${images[@]}"; do\n',
             'imagetools create --tag "$USERNAME/fleetpulse-$image:${GITHUB_REF_NAME#v}"',
             '"$USERNAME/fleetpulse-$image:$GITHUB_SHA"\n',
