@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import fnmatch
+import importlib
 import json
 import re
 import shlex
@@ -26,6 +27,7 @@ from fleetpulse.settings import (
     NotifySettings,
     variables,
 )
+from scripts.command_line import understood
 from tests.unit.iac.configuration import PROCESSES, local_values
 from tests.unit.test_house_packaging import packaging
 
@@ -106,6 +108,10 @@ def test_both_stages_are_of_one_base_that_is_pinned(folder: str) -> None:
     assert [stage[0].rest for stage in others] == ["${BASE} AS build", "${BASE}"]
 
 
+def test_all_images_are_of_one_base() -> None:
+    assert len({stages(folder)[0][0] for folder in SETTINGS}) == 1
+
+
 @each_image
 def test_only_the_extra_of_its_process_is_installed_and_pinned(folder: str) -> None:
     build = stages(folder)[1]
@@ -162,6 +168,24 @@ def test_its_health_is_asked_where_it_answers(folder: str) -> None:
 
 
 @each_image
+def test_it_answers_beyond_its_loopback(folder: str) -> None:
+    host = "FLEETPULSE_HOST" if folder == "api" else "FLEETPULSE_OPS_HOST"
+
+    assert environment(folder)[host] == "0.0.0.0"  # noqa: S104
+
+
+@each_image
+def test_it_starts_with_words_that_its_process_understands(folder: str) -> None:
+    module = importlib.import_module(folder.replace("/", ".") + ".__main__")
+    words = [
+        word for each in stages(folder)[-1] if each.word == "CMD" for word in json.loads(each.rest)
+    ]
+
+    # An agent is told of what it is to be one: by compose.yaml, or by who starts it.
+    understood(module.main, words or (["pc"] if folder == "generators" else []))
+
+
+@each_image
 def test_it_starts_a_process_that_there_is(folder: str) -> None:
     assert json.loads(the(folder, "ENTRYPOINT")) == ["python", "-m", folder.replace("/", ".")]
     assert (ROOT / folder / "__main__.py").exists()
@@ -180,6 +204,18 @@ def test_the_images_differ_in_their_process_only() -> None:
     }
 
     assert len(builds) == 1
+
+
+def test_the_last_stages_differ_in_how_their_process_is_set_started_and_asked_only() -> None:
+    differ = {"ENV", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
+    lasts = {
+        tuple(each for each in stages(folder)[-1] if each.word not in differ) for folder in SETTINGS
+    }
+
+    (last,) = lasts
+    words = [each.word for each in last]
+    assert words == ["FROM", "RUN", "COPY", "USER", "WORKDIR", "VOLUME"]
+    assert not re.search(r"chmod|chown|\b0?777\b", the("api", "RUN"))
 
 
 @each_image

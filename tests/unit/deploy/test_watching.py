@@ -159,3 +159,28 @@ def test_the_rules_of_the_page_are_among_them() -> None:
 
     assert named
     assert named <= {rule["alert"] for rule in rules()}
+
+
+def test_prometheus_reads_the_rules_and_tells_alertmanager() -> None:
+    said = read("prometheus/prometheus.yaml")
+    (alertmanagers,) = said["alerting"]["alertmanagers"]
+    (port,) = services()["alertmanager"]["ports"]
+
+    assert said["rule_files"] == ["rules.yaml"]
+    assert (FOLDER / "prometheus/rules.yaml").exists()
+    assert alertmanagers == {"static_configs": [{"targets": ["alertmanager:9093"]}]}
+    assert port == "127.0.0.1:9093:9093"
+
+
+def test_a_process_that_is_gone_is_not_told_as_unwell_too_and_no_other_alert_is_held_back() -> None:
+    said = read("alertmanager/alertmanager.yaml")
+    (inhibition,) = said["inhibit_rules"]
+
+    assert inhibition == {
+        "source_matchers": ['alertname="FleetpulseProcessGone"'],
+        "target_matchers": ['alertname="FleetpulseNotReady"'],
+        "equal": ["instance"],
+    }
+    assert {"FleetpulseProcessGone", "FleetpulseNotReady"} <= {rule["alert"] for rule in rules()}
+    assert said["route"].keys() & {"routes", "mute_time_intervals"} == set()
+    assert said["route"]["receiver"] in {each["name"] for each in said["receivers"]}

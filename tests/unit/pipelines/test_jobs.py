@@ -1,0 +1,171 @@
+"""Each job does what it promises, and none does what only another may."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from packaging.specifiers import SpecifierSet
+
+from tests.unit.pipelines.promises import PROMISES
+from tests.unit.pipelines.workflows import ACTIONS, JOBS, NAMES, ROOT, Job, read, triggers, workflow
+
+ALL = [*JOBS, *(Job("action", path.parent.name, read(path)["runs"]) for path in ACTIONS)]
+each_job = pytest.mark.parametrize("job", ALL, ids=str)
+each_workflow = pytest.mark.parametrize("name", NAMES)
+
+# A step that fails ends its job, and who waits for a job waits for its success.
+NOBODY_SAYS = (
+    r"continue-on-error|always\(\)|failure\(\)|cancelled\(\)|\|\| true|\|\| :|set \+[eo]|:latest"
+    r"|echo (terraform|git|docker|python|scripts/)"
+)
+ONLY_SAYS = {
+    "terraform-apply": r"terraform (apply|destroy|import|state)|auto-approve",
+    "release-github": r"gh release",
+    "release-pypi": r"pypi-publish",
+    "docker_image-push": r"push=true",
+    "release-images": r"imagetools create",
+}
+FOLLOWS_TESTS = {
+    "workflow_run": {"workflows": ["unittests"], "types": ["completed"], "branches": ["main"]},
+    "pull_request": {},
+}
+FOLLOWS_A_PUSH = {"push": {"branches": ["main"]}, "pull_request": {}}
+TRIGGERS = {
+    **dict.fromkeys(
+        ("docker_agent", "docker_consumer", "docker_flask", "docker_notify"), FOLLOWS_TESTS
+    ),
+    "docker_telegram": FOLLOWS_A_PUSH,
+    "lint": FOLLOWS_A_PUSH,
+    "unittests": FOLLOWS_A_PUSH | {"workflow_call": {}},
+    "release": {"push": {"tags": ["v*"]}},
+    "terraform": {
+        "workflow_run": FOLLOWS_TESTS["workflow_run"] | {"workflows": ["docker_flask"]},
+        "pull_request": {
+            "paths": ["iac/**", ".github/workflows/terraform.yml", ".github/actions/terraform/**"]
+        },
+    },
+}
+# Who is cut short by a newer run: only what nobody delivers.
+FOR_PULL_REQUESTS = "${{ github.event_name == 'pull_request' }}"
+CANCELS = {name: FOR_PULL_REQUESTS for name in TRIGGERS} | {"release": False, "terraform": False}
+CHECKS = [
+    "workflows: actionlint",
+    "workflows: zizmor",
+    "scripts: shellcheck",
+    "terraform: format",
+    "terraform: tflint",
+    "terraform: checkov",
+]
+
+
+def does(job: Job) -> str:
+    """What a job does, a line for each thing that it says; hashes of actions left out."""
+    called: dict[str, Any] = {name: job.said[name] for name in ("uses", "with") if name in job.said}
+    return "".join(line for step in [called, *job.steps()] for line in lines(step))
+
+
+def lines(step: dict[str, Any]) -> list[str]:
+    """One step."""
+    said: dict[str, Any] = {word: step[word] for word in ("id", "uses", "if") if word in step}
+    said |= step.get("env", {}) | step.get("with", {})
+    said |= {"run": step["run"]} if "run" in step else {}
+    if "uses" in said:
+        said["uses"] = said["uses"].partition("@")[0]
+    return [f"{name}: {value}\n" for name, value in said.items()]
+
+
+def test_every_job_has_a_promise() -> None:
+    assert {str(job) for job in ALL} == PROMISES.keys()
+
+
+@each_job
+def test_a_job_runs_when_it_promises(job: Job) -> None:
+    promise, needs = PROMISES[str(job)], job.said.get("needs")
+
+    assert job.said.get("if") == promise.condition
+    assert (tuple(needs) if isinstance(needs, list) else needs) == promise.needs
+    assert job.said.get("environment") == promise.environment
+    assert tuple(step["if"] for step in job.steps() if "if" in step) == promise.step_conditions
+
+
+@each_job
+def test_a_job_does_what_it_promises_in_that_order(job: Job) -> None:
+    rest = does(job)
+
+    for part in PROMISES[str(job)].does:
+        before, found, rest = rest.partition(part)
+        assert found, f"{part!r} does not stand in:\n{before}"
+
+
+@each_job
+def test_a_failure_is_a_failure_and_only_who_may_changes_the_world(job: Job) -> None:
+    said = str(job.said)
+
+    assert not re.search(NOBODY_SAYS, said)
+    for who, what in ONLY_SAYS.items():
+        assert str(job) == who or not re.search(what, said)
+
+
+@each_job
+def test_a_pipe_fails_where_a_part_of_it_fails(job: Job) -> None:
+    by_all = {} if job.workflow == "action" else workflow(job.workflow).get("defaults", {})
+    by_job = job.said.get("defaults", {}).get("run", {})
+
+    for step in job.steps():
+        if "run" in step:
+            # `bash` is `bash -eo pipefail`; the shell that none names lacks the pipefail.
+            assert (by_all.get("run", {}) | by_job | step).get("shell") == "bash"
+
+
+@each_workflow
+def test_a_workflow_starts_when_it_should_and_at_no_other_time(name: str) -> None:
+    if name != "docker_image":  # called, with inputs that its callers' promises hold
+        assert triggers(name) == TRIGGERS[name]
+
+
+@each_workflow
+def test_what_is_delivered_is_not_cut_short(name: str) -> None:
+    if name != "docker_image":
+        assert workflow(name)["concurrency"]["cancel-in-progress"] == CANCELS[name]
+    assert all("concurrency" not in job for job in workflow(name)["jobs"].values())
+
+
+def test_only_one_apply_runs_at_a_time() -> None:
+    group = "terraform-${{ github.event_name == 'pull_request' && github.ref || 'apply' }}"
+
+    assert workflow("terraform")["concurrency"]["group"] == group
+
+
+def test_terraform_is_of_one_version_that_its_configuration_takes() -> None:
+    versions = {
+        step["with"]["terraform_version"]
+        for job in ALL
+        for step in job.steps()
+        if "terraform_version" in step.get("with", {})
+    }
+    (asked,) = re.findall(r'required_version = "([^"]+)"', (ROOT / "iac/versions.tf").read_text())
+
+    (version,) = versions
+    assert version in SpecifierSet(asked.replace(" ", ""))
+
+
+def test_the_checks_of_what_is_delivered_are_all_run() -> None:
+    script = (ROOT / "scripts/check_delivery.sh").read_text()
+
+    assert re.findall(r'^    step "([^"]+)" \S', script, re.MULTILINE) == CHECKS
+    for program in ("actionlint/actionlint", "bin/zizmor", "shellcheck --", "tflint", "checkov"):
+        assert program in script.partition("main() {")[2]
+    assert re.search(r"failed=\$\(\(failed \+ \(status != 0\)\)\)", script)
+    assert script.endswith("main\nexit $((failed > 0))\n")
+
+
+def test_what_the_gate_runs_is_all_of_it() -> None:
+    gate = (ROOT / ".ci/run").read_text()
+
+    assert re.findall(r"^step .* (make \w+)$", gate, re.MULTILINE) == [
+        "make test",
+        "make delivery",
+        "make images",
+    ]
