@@ -89,7 +89,7 @@ def test_tasks_only_read_models() -> None:
 def test_every_process_gets_the_store_and_those_that_know_models_get_the_models() -> None:
     policies = named("resource", "aws_iam_role_policy")
 
-    assert policies["store"]["for_each"] == "${local.ports}"
+    assert policies["store"]["for_each"] == "${local.running}"
     assert policies["models_reader"]["for_each"] == '${toset(["api", "consumer"])}'
     assert set(local_values()["ports"]) == set(PROCESSES)
 
