@@ -101,13 +101,13 @@ def _unquoted(text: str) -> str:
 class Installation:
     """iac/ with the values of an environment, and others on top: what Terraform makes of it."""
 
-    def __init__(self, environment: str = "dev", **given: Any) -> None:
+    def __init__(self, of: str = "dev", /, **given: Any) -> None:
         defaults = {
             name: body["default"]
             for name, body in declared_variables().items()
             if "default" in body
         }
-        told = read(FOLDER / f"envs/{environment}/terraform.tfvars")
+        told = read(FOLDER / f"envs/{of}/terraform.tfvars")
         values = {name: None if value == "null" else value for name, value in defaults.items()}
         self._names = {
             "var": worked_out(values, {}) | worked_out(told, {}) | given,
