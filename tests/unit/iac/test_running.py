@@ -289,3 +289,21 @@ def test_private_subnets_give_no_public_address_and_go_out_by_nat() -> None:
     assert "nat_gateway_id" in route
     assert "gateway_id" not in route
     assert network.value(named("resource", "aws_lb")["api"])["subnets"] == "aws_subnet.public[*].id"
+
+
+def test_from_outside_there_is_https_alone_and_it_ends_at_the_load_balancer() -> None:
+    here = Installation()
+    balancer = here.value(named("resource", "aws_lb")["api"])
+    target = here.value(named("resource", "aws_lb_target_group")["api"])
+    (listener,) = here.value(named("resource", "aws_lb_listener")).values()
+
+    assert (listener["protocol"], listener["port"]) == ("HTTPS", 443)
+    assert listener["ssl_policy"].startswith("ELBSecurityPolicy-TLS13-1-2-")
+    assert listener["certificate_arn"] == "aws_acm_certificate_validation.api[0].certificate_arn"
+    assert listener["default_action"] == [
+        {"type": "forward", "target_group_arn": "aws_lb_target_group.api.arn"}
+    ]
+    assert (target["protocol"], target["port"], target["target_type"]) == ("HTTP", 8000, "ip")
+    assert balancer["security_groups"] == ["aws_security_group.load_balancer.id"]
+    assert balancer["xff_header_processing_mode"] == "append"  # FLEETPULSE_TRUSTED_PROXIES=1
+    assert balancer["drop_invalid_header_fields"] is True
