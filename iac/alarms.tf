@@ -14,7 +14,7 @@ resource "aws_sns_topic_subscription" "email" {
 
 # ECS tells a running task's CPU each minute; where it tells nothing, nothing runs.
 resource "aws_cloudwatch_metric_alarm" "gone" {
-  for_each = local.ports
+  for_each = local.running
 
   alarm_name          = "${local.name}-${each.key}-gone"
   alarm_description   = "No task of ${each.key} runs: look at its log, and at the events of its service."
@@ -32,7 +32,7 @@ resource "aws_cloudwatch_metric_alarm" "gone" {
 }
 
 resource "aws_cloudwatch_log_metric_filter" "errors" {
-  for_each = local.ports
+  for_each = local.running
 
   name           = "${local.name}-${each.key}-errors"
   log_group_name = aws_cloudwatch_log_group.service[each.key].name
@@ -46,7 +46,7 @@ resource "aws_cloudwatch_log_metric_filter" "errors" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "errors" {
-  for_each = local.ports
+  for_each = local.running
 
   alarm_name          = "${local.name}-${each.key}-errors"
   alarm_description   = "${each.key} logged an ERROR: something was lost or stopped. Its log says what."
@@ -77,20 +77,46 @@ resource "aws_cloudwatch_metric_alarm" "behind" {
   ok_actions          = [aws_sns_topic.alarms.arn]
 }
 
+locals {
+  failed_answers = {
+    api      = "HTTPCode_Target_5XX_Count"
+    balancer = "HTTPCode_ELB_5XX_Count" # where no task answers, the load balancer says 503
+  }
+}
+
 resource "aws_cloudwatch_metric_alarm" "api_failing" {
   alarm_name          = "${local.name}-api-failing"
-  alarm_description   = "The API answered with 5xx more than ten times in five minutes."
-  namespace           = "AWS/ApplicationELB"
-  metric_name         = "HTTPCode_Target_5XX_Count"
-  dimensions          = { LoadBalancer = aws_lb.api.arn_suffix }
-  statistic           = "Sum"
-  period              = 300
+  alarm_description   = "The API, or the load balancer for it, answered with 5xx more than ten times in five minutes."
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
   threshold           = 10
   treat_missing_data  = "notBreaching"
   alarm_actions       = [aws_sns_topic.alarms.arn]
   ok_actions          = [aws_sns_topic.alarms.arn]
+
+  # Of an array SUM adds what there is: each of the two tells nothing while nothing fails.
+  metric_query {
+    id          = "failed"
+    label       = "Answers with 5xx"
+    expression  = "SUM([FILL(api, 0), FILL(balancer, 0)])"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = local.failed_answers
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/ApplicationELB"
+        metric_name = metric_query.value
+        dimensions  = { LoadBalancer = aws_lb.api.arn_suffix }
+        stat        = "Sum"
+        period      = 300
+      }
+    }
+  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "throttled" {

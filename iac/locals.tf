@@ -18,6 +18,9 @@ locals {
     notify   = 9103
   }
 
+  # Those that run, and what each of them has: service, roles, log, alarms.
+  running = { for process, port in local.ports : process => port if contains(var.processes, process) }
+
   commands = {
     api      = ["api"]
     consumer = ["consume", "hardware"]
@@ -70,11 +73,9 @@ locals {
 
   # Which keys each secret has; each is the variable that a process gets it by.
   secrets = merge(
-    {
-      models   = ["FLEETPULSE_MODEL_KEY"]
-      telegram = ["TELEGRAM_TOKEN", "FLEETPULSE_PING_URL"]
-      notify   = ["FLEETPULSE_NOTIFY"]
-    },
+    { models = ["FLEETPULSE_MODEL_KEY"] },
+    contains(var.processes, "bot") ? { telegram = ["TELEGRAM_TOKEN", "FLEETPULSE_PING_URL"] } : {},
+    contains(var.processes, "notify") ? { notify = ["FLEETPULSE_NOTIFY"] } : {},
     local.on_msk ? {} : { kafka = ["KAFKA_BROKER_SETTINGS", "KAFKA_CLUSTER_KEY", "KAFKA_CLUSTER_SECRET"] },
     var.schema_registry ? { schema-registry = ["KAFKA_SCHEMA_ENDPOINT", "SCHEMA_USERNAME", "SCHEMA_PASSWORD"] } : {},
   )

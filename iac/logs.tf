@@ -1,6 +1,6 @@
 # Logs, encrypted, for var.log_days.
 resource "aws_cloudwatch_log_group" "service" {
-  for_each = local.ports
+  for_each = local.running
 
   name              = "/${local.name}/${each.key}"
   retention_in_days = var.log_days

@@ -17,7 +17,7 @@ data "aws_iam_policy_document" "tasks" {
 }
 
 resource "aws_iam_role" "task" {
-  for_each = local.ports
+  for_each = local.running
 
   name               = "${local.name}-${each.key}"
   description        = "What ${each.key} may do"
@@ -52,7 +52,7 @@ data "aws_iam_policy_document" "store" {
 }
 
 resource "aws_iam_role_policy" "store" {
-  for_each = local.ports
+  for_each = local.running
 
   name   = "store"
   role   = aws_iam_role.task[each.key].id
@@ -139,7 +139,7 @@ resource "aws_iam_role_policy" "lag" {
 
 # What ECS may do to start a task: its own secrets, its own log, its image.
 resource "aws_iam_role" "start" {
-  for_each = local.ports
+  for_each = local.running
 
   name               = "${local.name}-${each.key}-start"
   description        = "What ECS may do to start ${each.key}"
@@ -164,7 +164,7 @@ locals {
 }
 
 data "aws_iam_policy_document" "start" {
-  for_each = local.ports
+  for_each = local.running
 
   statement {
     sid       = "Secrets"
@@ -212,7 +212,7 @@ data "aws_iam_policy_document" "start" {
 }
 
 resource "aws_iam_role_policy" "start" {
-  for_each = local.ports
+  for_each = local.running
 
   name   = "start"
   role   = aws_iam_role.start[each.key].id

@@ -26,7 +26,7 @@ resource "aws_vpc_security_group_egress_rule" "load_balancer_to_api" {
 }
 
 resource "aws_security_group" "service" {
-  for_each = local.ports
+  for_each = local.running
 
   name        = "${local.name}-${each.key}"
   description = "Tasks of ${each.key}"
@@ -44,7 +44,7 @@ resource "aws_vpc_security_group_ingress_rule" "api_from_load_balancer" {
 
 # Brokers, Telegram, webhooks and mail servers have ports and addresses of their own choice.
 resource "aws_vpc_security_group_egress_rule" "service_out" {
-  for_each = local.ports
+  for_each = local.running
 
   security_group_id = aws_security_group.service[each.key].id
   description       = "AWS, Kafka, Telegram and whom notify writes to"
@@ -61,7 +61,7 @@ resource "aws_security_group" "endpoints" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "endpoints_from_service" {
-  for_each = local.ports
+  for_each = local.running
 
   security_group_id            = aws_security_group.endpoints.id
   description                  = "HTTPS from ${each.key}"

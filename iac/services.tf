@@ -25,7 +25,7 @@ locals {
   }
 
   containers = {
-    for process, port in local.ports : process => {
+    for process, port in local.running : process => {
       name                   = process
       image                  = var.images[process]
       essential              = true
@@ -87,7 +87,7 @@ locals {
 }
 
 resource "aws_ecs_task_definition" "of" {
-  for_each = local.ports
+  for_each = local.running
 
   family                   = "${local.name}-${each.key}"
   requires_compatibilities = ["FARGATE"]
@@ -118,7 +118,7 @@ resource "aws_ecs_task_definition" "of" {
 }
 
 resource "aws_ecs_service" "of" {
-  for_each = local.ports
+  for_each = local.running
 
   name            = each.key
   cluster         = aws_ecs_cluster.fleet.id

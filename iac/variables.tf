@@ -118,8 +118,19 @@ variable "deletion_protection" {
   default     = true
 }
 
+variable "processes" {
+  description = "Processes that run. Leave out bot where there is no Telegram, and notify where it has no channel: with nothing to do they end, and ECS would start them for ever."
+  type        = set(string)
+  default     = ["api", "consumer", "bot", "notify"]
+
+  validation {
+    condition     = length(setsubtract(["api", "consumer"], var.processes)) == 0 && length(setsubtract(var.processes, ["api", "consumer", "bot", "notify"])) == 0
+    error_message = "api and consumer, and of bot and notify those that have something to do."
+  }
+}
+
 variable "images" {
-  description = "Image of each process, on Docker Hub or ECR, with a tag or a digest."
+  description = "Image of each process, whether it runs or not, on Docker Hub or ECR, with a tag or a digest."
   type = object({
     api      = string
     consumer = string

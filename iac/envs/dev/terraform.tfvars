@@ -5,6 +5,9 @@ region         = "us-east-1"
 domain         = "fleet-dev.example.org"
 hosted_zone_id = "Z0000000000000000000"
 
+# Without bot where there is no Telegram, without notify where it has no channel.
+processes = ["api", "consumer", "bot", "notify"]
+
 images = {
   api      = "example/fleetpulse-api:0.1.0"
   consumer = "example/fleetpulse-consumer:0.1.0"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import hcl2
+
+from tests.unit.iac.expressions import worked_out
 
 FOLDER = Path(__file__).resolve().parents[3] / "iac"
 PROCESSES = ("api", "consumer", "bot", "notify")
@@ -94,3 +96,64 @@ def _plain(node: Any) -> Any:
 def _unquoted(text: str) -> str:
     is_quoted = len(text) > 1 and text[0] == text[-1] == '"'
     return text[1:-1].replace('\\"', '"') if is_quoted else text
+
+
+class Installation:
+    """iac/ with the values of an environment, and others on top: what Terraform makes of it."""
+
+    def __init__(self, of: str = "dev", /, **given: Any) -> None:
+        defaults = {
+            name: body["default"]
+            for name, body in declared_variables().items()
+            if "default" in body
+        }
+        told = read(FOLDER / f"envs/{of}/terraform.tfvars")
+        values = {name: None if value == "null" else value for name, value in defaults.items()}
+        self._names = {
+            "var": worked_out(values, {}) | worked_out(told, {}) | given,
+            "local": _Locals(self.value),
+        }
+
+    def local(self, name: str) -> Any:
+        """A local value, worked out."""
+        return self.value(local_values()[name])
+
+    def value(self, written: Any, **names: Any) -> Any:
+        """What anything means here; names are those that only hold there, such as each."""
+        return worked_out(written, {**self._names, **names})
+
+    def made(self, of_type: str, name: str) -> dict[str, dict[str, Any]]:
+        """Key -> body, of each of what a resource with for_each makes."""
+        body = named("resource", of_type)[name]
+        keys = self.value(body["for_each"])
+        pairs = keys.items() if isinstance(keys, dict) else ((key, key) for key in keys)
+        return {key: self.value(body, each={"key": key, "value": value}) for key, value in pairs}
+
+    def container(self, process: str) -> dict[str, Any]:
+        """The container of a process."""
+        found: dict[str, Any] = self.local("containers")[process]
+        return found
+
+    def environment(self, process: str) -> dict[str, str]:
+        """What a process is told, secrets not among it."""
+        return {each["name"]: each["value"] for each in self.container(process)["environment"]}
+
+    def secrets(self, process: str) -> dict[str, str]:
+        """Variable -> where its value is, of what a process gets from secrets."""
+        return {each["name"]: each["valueFrom"] for each in self.container(process)["secrets"]}
+
+
+class _Locals(dict[str, Any]):
+    """Local values, worked out when they are asked for."""
+
+    def __init__(self, value: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._value = value
+
+    def __missing__(self, name: str) -> Any:
+        return self._value(local_values()[name])
+
+
+def declared_variables() -> dict[str, dict[str, Any]]:
+    """Name -> body, of every variable."""
+    return {name: body for block in blocks("variable") for name, body in block.items()}
