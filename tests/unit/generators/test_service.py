@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import io
 import re
-import shutil
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from fleetpulse.clock import ManualClock
-from fleetpulse.errors import SettingsError
-from fleetpulse.telemetry import a_reading_of
-from fleetpulse.wire import encode
 from generators import service
 from generators.__main__ import main
-from generators.service_status import lines, state_in
-from generators.service_unit import SETTINGS_FILE, STATE_FOLDERS, UNIT_FILE, WANTED_FILE, unit_text
-from generators.spool import Spool
-from tests.services.missing import without
+from generators.service_unit import SETTINGS_FILE, STATE_FOLDERS, UNIT_FILE, WANTED_FILE
 
 KEY = "fp_k123_very-secret"
 API = ("--api", "https://fleet.example.org")
@@ -189,54 +180,6 @@ def test_uninstalling_what_is_not_there_changes_nothing(root: Path) -> None:
     assert main(["uninstall", "--root", str(root), "--purge"]) == 0
 
 
-def test_a_pi_is_given_its_devices_and_the_groups_that_there_are() -> None:
-    unit = unit_text("raspberry", "/opt/fleetpulse/bin/python", ["video", "users"])
-
-    assert "DeviceAllow=/dev/vcio rw\n" in unit
-    assert "SupplementaryGroups=video\n" in unit
-    assert "PrivateDevices" not in unit
-
-
-def test_a_pc_is_given_no_device() -> None:
-    unit = unit_text("pc", "/opt/fleetpulse/bin/python", ["video", "gpio"])
-
-    assert "PrivateDevices=yes\n" in unit
-    assert "DeviceAllow" not in unit
-    assert "SupplementaryGroups" not in unit
-
-
-@pytest.mark.parametrize(
-    ("interpreter", "word"),
-    [
-        ("/opt/a b/python", '"/opt/a b/python"'),
-        ("/opt/100%/python", "/opt/100%%/python"),
-    ],
-)
-def test_odd_paths_are_one_word_of_the_command(interpreter: str, word: str) -> None:
-    assert f"ExecStart={word} -m generators pc\n" in unit_text("pc", interpreter, [])
-
-
-def test_a_path_with_a_line_break_cannot_add_a_line() -> None:
-    with pytest.raises(SettingsError):
-        unit_text("pc", "/opt/x\nUser=root", [])
-
-
-@pytest.mark.parametrize("kind", ["pc", "raspberry"])
-def test_systemd_finds_nothing_wrong_with_the_unit(root: Path, kind: str) -> None:
-    analyze = shutil.which("systemd-analyze") or without("systemd-analyze", how="install systemd")
-    installed(root, "--kafka", "broker:9092", kind=kind)
-
-    verify = run(analyze, "verify", "--man=no", str(root / UNIT_FILE))
-    exposed = run(analyze, "security", "--offline=true", "--threshold=20", str(root / UNIT_FILE))
-
-    assert (verify.returncode, verify.stdout + verify.stderr) == (0, "")
-    assert exposed.returncode == 0, exposed.stdout
-
-
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, capture_output=True, text=True, check=False)
-
-
 class TestOnThisSystem:
     """With a root that stands for this system's, and a systemctl that writes down its words."""
 
@@ -327,49 +270,3 @@ class TestOnThisSystem:
         assert main(["status"]) == 1
 
         assert "not installed" in capsys.readouterr().out
-
-
-def test_status_tells_the_last_reading_and_what_waits(tmp_path: Path) -> None:
-    clock = ManualClock()
-    spool = Spool(tmp_path / STATE_FOLDERS[1] / "spool/attic", 64 * 1024, clock)
-    for load_pct in (10.0, 20.0, 30.0):
-        reading = a_reading_of("attic", "pc", clock.now_ms(), spool.next_seq, load_pct=load_pct)
-        spool.append(encode(reading))
-    spool.take(2)
-    spool.ack(1)
-    spool.settle()
-
-    said = list(lines(None, tmp_path, now_s=lambda: clock.now_ms() / 1000 + 4))
-
-    assert said[1:] == ["attic: read 4 s ago (load 30 %); 2 wait to be delivered, 0 were dropped"]
-    spool.close()
-
-
-def test_a_delivered_reading_is_still_the_last_one(tmp_path: Path) -> None:
-    clock = ManualClock()
-    spool = Spool(tmp_path / STATE_FOLDERS[1] / "spool/attic", 64 * 1024, clock)
-    spool.append(encode(a_reading_of("attic", "pc", clock.now_ms(), 1, load_pct=10.0)))
-    spool.take(1)
-    spool.ack(1)
-    spool.close()
-
-    said = list(lines(None, tmp_path, now_s=lambda: clock.now_ms() / 1000))
-
-    assert said[1:] == ["attic: read 0 s ago (load 10 %); 0 wait to be delivered, 0 were dropped"]
-
-
-def test_a_damaged_spool_is_no_trouble_to_status(tmp_path: Path) -> None:
-    folder = tmp_path / STATE_FOLDERS[1] / "spool/attic"
-    folder.mkdir(parents=True)
-    (folder / "00000000000000000001.readings").write_bytes(b"\0rubbish\n")
-    (folder / "position").write_bytes(b"rubbish")
-
-    said = list(lines(None, tmp_path))
-
-    assert said[1:] == ["attic: no reading is on the disk; what waits is not known"]
-
-
-def test_the_answer_of_systemctl_is_read() -> None:
-    state = state_in("ActiveState=active\nSubState=running\nNRestarts=2\nStatusText=a=b\n")
-
-    assert (state.runs, state.sub, state.restarts, state.status) == (True, "running", "2", "a=b")
