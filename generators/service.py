@@ -37,6 +37,7 @@ SYSTEM = Path("/")
 # What the unit hides from the agent: ProtectHome and PrivateTmp.
 HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
 SYSTEMCTL_S = 60.0
+NOT_DELIVERED = 3  # exit code of `status`
 # The unit says these.
 _OF_THE_UNIT = ("FLEETPULSE_DATA", "DEVICE")
 _API = ("FLEETPULSE_API", "FLEETPULSE_INGEST_KEY")
@@ -97,7 +98,10 @@ def uninstall(options: argparse.Namespace) -> int:
 
 
 def status(options: argparse.Namespace) -> int:
-    """Say whether it runs, what it read last and what waits; exit code 1: it does not run."""
+    """Say whether it runs, what it read last and what waits.
+
+    Exit code 1: it does not run; 3: it runs, but its readings are not taken.
+    """
     root: Path = options.root
     if not (root / UNIT_FILE).exists():
         _say("The agent is not installed; `fleetpulse agent install` does that.")
@@ -105,7 +109,9 @@ def status(options: argparse.Namespace) -> int:
     state = service_status.running_state() if root == SYSTEM else None
     for line in service_status.lines(state, root):
         _say(line)
-    return 0 if root != SYSTEM or (state is not None and state.runs) else 1
+    if root == SYSTEM and (state is None or not state.runs):
+        return 1
+    return NOT_DELIVERED if state is not None and state.trouble else 0
 
 
 def agent_values(options: argparse.Namespace) -> dict[str, str]:

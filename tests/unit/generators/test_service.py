@@ -12,6 +12,8 @@ import pytest
 from generators import service
 from generators.__main__ import main
 from generators.service_unit import SETTINGS_FILE, STATE_FOLDERS, UNIT_FILE, WANTED_FILE
+from generators.supervisor import status_of
+from generators.upload import Answer, told
 
 KEY = "fp_k123_very-secret"
 API = ("--api", "https://fleet.example.org")
@@ -263,6 +265,25 @@ class TestOnThisSystem:
         assert main(["status"]) == code
 
         assert active in capsys.readouterr().out
+
+    def test_status_ends_with_3_and_says_what_to_do_when_the_readings_are_refused(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        main(["install", "pc", "--kafka", "broker:9092"])
+        said = status_of(7, 0, told(Answer(status=401)))
+        (tmp_path / "answer").write_text(f"echo ActiveState=active; echo 'StatusText={said}'\n")
+        capsys.readouterr()
+
+        assert main(["status"]) == 3
+
+        first, second, third, *_ = capsys.readouterr().out.splitlines()
+        assert first == "The agent runs (active, ): 7 readings wait, 0 were dropped"
+        assert second == (
+            "Its readings do not arrive: The API does not know this key (401);"
+            " put a valid one into FLEETPULSE_INGEST_KEY."
+        )
+        assert f"/{SETTINGS_FILE}" in third
+        assert "sudo systemctl restart fleetpulse-agent" in third
 
     def test_status_of_what_is_not_installed_says_so(
         self, capsys: pytest.CaptureFixture[str]
