@@ -302,6 +302,16 @@ def answering(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> list[tuple[str
     return asked
 
 
+def test_for_an_image_no_api_is_asked(
+    root: Path, key_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = answering(monkeypatch, Answer(status=401))
+
+    assert installed(root, *API, "--key-file", key_file) == 0
+
+    assert asked == []
+
+
 class TestOnThisSystem:
     """With a root that stands for this system's, and a systemctl that writes down its words."""
 
@@ -331,6 +341,16 @@ class TestOnThisSystem:
             "enable fleetpulse-agent",
             "restart fleetpulse-agent",
         ]
+
+    def test_modules_that_the_service_cannot_see_are_not_installed(
+        self, system: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(service_place, "PROGRAM", Path("/home/me/clone/service_place.py"))
+
+        assert main(["install", "pc", "--kafka", "broker:9092"]) == 1
+
+        assert "/home/me/clone/service_place.py is hidden" in capsys.readouterr().err
+        assert written(system) == []
 
     def test_what_is_printed_is_found_by_sudo(self, capsys: pytest.CaptureFixture[str]) -> None:
         main(["install", "pc", "--kafka", "broker:9092"])
@@ -365,6 +385,7 @@ class TestOnThisSystem:
             (Answer(status=202, accepted=0), "The API takes the key."),
             (Answer(reason="no route"), "The API does not answer (no route). Readings wait"),
             (Answer(status=503), "The API asks to wait (503). Readings wait"),
+            (Answer(status=429), "The API asks for fewer requests (429). Readings wait"),
         ],
         ids=repr,
     )
