@@ -25,7 +25,7 @@ from generators.agent import Agent, Source
 from generators.observed import Observed
 from generators.publish import Publisher
 from generators.spool import Spool
-from generators.supervisor import Supervisor
+from generators.supervisor import Supervisor, status_of
 from generators.topics import prepared
 from generators.upload import Poster, Uploader
 
@@ -197,7 +197,7 @@ def run_agent(source: Source, settings: AgentSettings, device_id: str) -> None:
                 clock=clock,
                 observed=observed,
                 alive=lambda: supervisor.alive(
-                    f"{spool.depth} readings wait, {spool.dropped} were dropped"
+                    status_of(spool.depth, spool.dropped, publisher.trouble)
                 ),
             ).run(stop)
     finally:

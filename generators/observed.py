@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # its library takes a tenth of an agent's memory, and few age
     from fleetpulse.metrics import AgentMetrics
 
 STUCK_MS = 30_000  # without an acknowledgement, while readings wait
+OUTLETS = {"api": "The API", "kafka": "Kafka"}
 
 
 class Waiting(Protocol):
@@ -33,6 +34,14 @@ class Publishing(Protocol):
     """The part of a publisher that is looked at."""
 
     published: int
+
+    @property
+    def outlet(self) -> str:
+        """Where it sends to: `api` or `kafka`."""
+
+    @property
+    def trouble(self) -> str:
+        """Why what was sent last was not taken, one sentence; empty: it was."""
 
 
 class Observed:
@@ -75,7 +84,7 @@ class Observed:
         trouble = self._spool.trouble
         said = f"The spool cannot be written ({trouble}); make room on the disk."
         self._health.report("spool", said if trouble else None)
-        self._health.report("kafka", self._stuck())
+        self._health.report(self._publisher.outlet, self._stuck())
         if self._metrics is not None:
             self._metrics.spool_readings.set(self._spool.depth)
             self._metrics.spool_bytes.set(self._spool.size_bytes)
@@ -83,9 +92,11 @@ class Observed:
             self._metrics.published.follow(self._publisher.published)
 
     def _stuck(self) -> str | None:
-        now = self._clock.now_ms()
-        if self._publisher.published != self._published or self._spool.depth <= 1:
-            self._published, self._moved_at = self._publisher.published, now
+        now, publisher = self._clock.now_ms(), self._publisher
+        under_way = 0 if publisher.trouble else 1
+        if publisher.published != self._published or self._spool.depth <= under_way:
+            self._published, self._moved_at = publisher.published, now
         if 0 <= now - self._moved_at < STUCK_MS:
             return None
-        return "Kafka takes no readings; they wait in the spool."
+        name = OUTLETS[publisher.outlet]
+        return publisher.trouble or f"{name} takes no readings; they wait in the spool."

@@ -52,6 +52,8 @@ class Client(Protocol):
 class Publisher:
     """Moves readings from a spool to a topic."""
 
+    outlet = "kafka"
+
     def __init__(
         self,
         spool: Spool,
@@ -68,6 +70,7 @@ class Publisher:
         header: what goes before each record; None: nothing may be published yet.
         """
         self.published = 0
+        self.trouble = ""  # why Kafka did not take what was sent last, one sentence
         self._spool = spool
         self._topic = topic
         self._device_id = device_id
@@ -178,12 +181,12 @@ class Publisher:
     def _complain(self, matter: str, sentence: str) -> None:
         """Say it once: not again before a reading got through, unless it is another matter."""
         if matter != self._complaint:
-            self._complaint = matter
+            self._complaint, self.trouble = matter, f"{sentence}."
             log.warning("%s: readings wait in the spool.", sentence)
 
     def _stop_complaining(self) -> None:
         if self._complaint:
-            self._complaint = ""
+            self._complaint = self.trouble = ""
             log.warning("Kafka takes readings again; %d wait.", self._spool.depth)
 
     def _passed(self, since_ms: int, for_ms: float) -> bool:

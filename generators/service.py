@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import grp
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fleetpulse.errors import SettingsError, StartError
-from fleetpulse.settings import AgentSettings, DataSettings, KafkaSettings, load, variables
-from fleetpulse.wire import is_identifier
+from fleetpulse.errors import StartError
 from generators import service_status
+from generators.service_place import groups_of, need_a_program, need_files
+from generators.service_settings import agent_values, kept_values
 from generators.service_unit import (
     KINDS,
     SERVICE,
@@ -31,21 +31,12 @@ from generators.service_unit import (
     settings_text,
     unit_text,
 )
-from generators.upload import Poster
+from generators.upload import Poster, told
 
 SYSTEM = Path("/")
-# What the unit hides from the agent: ProtectHome and PrivateTmp.
-HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
 SYSTEMCTL_S = 60.0
-# The unit says these.
-_OF_THE_UNIT = ("FLEETPULSE_DATA", "DEVICE")
-_API = ("FLEETPULSE_API", "FLEETPULSE_INGEST_KEY")
-_OF_EVERY_PROCESS = {variable.name for _, variable in variables(DataSettings)}
-_KAFKA = tuple(
-    variable.name
-    for _, variable in variables(KafkaSettings)
-    if variable.name not in _OF_EVERY_PROCESS
-)
+NOT_DELIVERED = 3  # exit code of `status`
+TRY_S = 10.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,16 +50,20 @@ def install(options: argparse.Namespace) -> int:
     root: Path = options.root
     if root == SYSTEM:
         _need_rights("install")
-        _need_a_place_that_is_seen()
-    values = agent_values(options)
-    unit = unit_text(options.kind, sys.executable, _groups())
+    need_a_program(root, runs_here=root == SYSTEM)
+    values = agent_values(options, kept_values(root))
+    need_files(root, values)
+    tried = _tried(values) if root == SYSTEM and "FLEETPULSE_API" in values else None
+    unit = unit_text(options.kind, sys.executable, groups_of(root))
     _write(root / SETTINGS_FILE, settings_text(values), mode=0o600)
     _write(root / UNIT_FILE, unit, mode=0o644)
     if root == SYSTEM:
         _systemctl("daemon-reload")
         _systemctl("enable", SERVICE)
         _systemctl("restart", SERVICE)
-        _say("The agent runs; `fleetpulse agent status` tells how it is.")
+        if tried is not None:
+            _say(tried)
+        _say(f"The agent runs; `{_command('status')}` tells how it is.")
         _say(f"Its settings are in /{SETTINGS_FILE}.")
     else:
         _enable_below(root)
@@ -97,94 +92,48 @@ def uninstall(options: argparse.Namespace) -> int:
 
 
 def status(options: argparse.Namespace) -> int:
-    """Say whether it runs, what it read last and what waits; exit code 1: it does not run."""
+    """Say whether it runs, what it read last and what waits.
+
+    Exit code 1: it does not run; 3: it runs, but its readings are not taken.
+    """
     root: Path = options.root
     if not (root / UNIT_FILE).exists():
-        _say("The agent is not installed; `fleetpulse agent install` does that.")
+        _say(f"The agent is not installed; `{_command('install')}` does that.")
         return 1
     state = service_status.running_state() if root == SYSTEM else None
     for line in service_status.lines(state, root):
         _say(line)
-    return 0 if root != SYSTEM or (state is not None and state.runs) else 1
+    if root == SYSTEM and (state is None or not state.runs):
+        return 1
+    return NOT_DELIVERED if state is not None and state.trouble else 0
 
 
-def agent_values(options: argparse.Namespace) -> dict[str, str]:
-    """The agent's settings: those of the environment, and over them what the words say.
-
-    Raises SettingsError for wrong ones, and when they do not say where the readings go.
-    """
-    names = {variable.name for _, variable in variables(AgentSettings)} - set(_OF_THE_UNIT)
-    values = {name: os.environ[name] for name in names if os.environ.get(name)}
-    given = {
-        "FLEETPULSE_API": options.api,
-        "FLEETPULSE_INGEST_KEY": _key_in(options.key_file),
-        "KAFKA_BROKER_SETTINGS": options.kafka,
-        "FLEETPULSE_INTERVAL": options.interval,
-        "FLEETPULSE_DEVICE_ID": options.device_id,
-    }
-    if options.api or options.kafka:
-        for name in _KAFKA if options.api else _API:
-            values.pop(name, None)
-    values |= {name: text for name, text in given.items() if text}
-    if "FLEETPULSE_API" not in values and "KAFKA_BROKER_SETTINGS" not in values:
-        raise SettingsError(
-            "Say where the readings go: --api URL --key-file FILE, or --kafka SERVERS."
-        )
-    if "FLEETPULSE_API" in values and "FLEETPULSE_INGEST_KEY" not in values:
-        raise SettingsError(
-            "--api needs the device's own key: --key-file FILE, - for standard input, or"
-            " FLEETPULSE_INGEST_KEY in the environment."
-        )
-    _check(values)
-    return values
+def _tried(values: Mapping[str, str]) -> str:
+    """What the API says of the key, asked with no readings. Raises StartError when it refuses."""
+    post = Poster(values["FLEETPULSE_API"], values["FLEETPULSE_INGEST_KEY"], TRY_S)
+    answer = post(b"[]")
+    post.close()
+    if answer.accepted is not None:
+        return "The API takes the key."
+    if answer.status is None or answer.status == 429 or answer.status >= 500:  # it may pass
+        return f"{told(answer)} Readings wait on the disk until it takes them."
+    raise StartError(f"{told(answer)} Nothing was changed.")
 
 
-def _check(values: Mapping[str, str]) -> None:
-    """Raises SettingsError for what the agent would not start with."""
-    fields = {variable.name: field for field, variable in variables(AgentSettings)}
-    load(AgentSettings, **{fields[name]: text for name, text in values.items()})
-    device_id = values.get("FLEETPULSE_DEVICE_ID")
-    if device_id is not None and not is_identifier(device_id):
-        raise SettingsError("--device-id must be 1 to 64 of A-Z a-z 0-9 . _ -")
-    if "FLEETPULSE_API" in values:
-        Poster(values["FLEETPULSE_API"], values["FLEETPULSE_INGEST_KEY"])  # asks nothing yet
-
-
-def _key_in(file: str | None) -> str | None:
-    """The key in a file. Raises SettingsError."""
-    if file is None:
-        return None
-    try:
-        key = (sys.stdin.read() if file == "-" else Path(file).read_text()).strip()
-    except (OSError, ValueError) as problem:
-        why = problem.strerror if isinstance(problem, OSError) else "it is no text"
-        raise SettingsError(f"--key-file {file} cannot be read ({why}).") from problem
-    if not key:
-        raise SettingsError(f"--key-file {file}: there is no key in it.")
-    return key
+def _command(word: str) -> str:
+    """How to say this to a shell: sudo looks for programs in places of its own."""
+    program = Path(sys.executable).with_name("fleetpulse")
+    return f"sudo {shlex.quote(str(program))} agent {word}"
 
 
 def _need_rights(word: str) -> None:
     if os.geteuid() != 0:
-        raise StartError(f"`agent {word}` changes this system: run it with sudo, or with --root.")
+        raise StartError(
+            f"`agent {word}` changes this system: run it with sudo, as `{_command(word)} …`,"
+            " or with --root."
+        )
     if shutil.which("systemctl") is None:
         raise StartError(f"`agent {word}` needs systemd, and there is no systemctl here.")
-
-
-def _need_a_place_that_is_seen() -> None:
-    """Raises StartError when the service could not see its own program."""
-    for path in (Path(sys.executable), Path(sys.executable).resolve(), Path(__file__).resolve()):
-        if any(path.is_relative_to(folder) for folder in HIDDEN):
-            raise StartError(
-                f"The service may not see {path}: install fleetpulse where it may, such as with"
-                " `python3 -m venv /opt/fleetpulse` and"
-                " `/opt/fleetpulse/bin/pip install 'fleetpulse[agent]'`, and use that one."
-            )
-
-
-def _groups() -> list[str]:
-    """The groups of this system."""
-    return [group.gr_name for group in grp.getgrall()]
 
 
 def _write(path: Path, text: str, *, mode: int) -> None:
@@ -193,7 +142,8 @@ def _write(path: Path, text: str, *, mode: int) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.unlink(missing_ok=True)
-        file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+        # O_EXCL: not into a file or through a link that somebody put there meanwhile.
+        file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(file, "w") as opened:
             os.fchmod(file, mode)
             opened.write(text)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from fleetpulse import wire
 from fleetpulse.errors import DecodeError
-from generators.service_unit import SERVICE, STATE_FOLDERS
+from generators.service_unit import SERVICE, SETTINGS_FILE, STATE_FOLDERS
 from generators.spool_files import last_entry, position_in
+from generators.supervisor import trouble_in
 
 ANSWER_S = 10.0
 _PROPERTIES = ("ActiveState", "SubState", "NRestarts", "StatusText")
@@ -26,6 +27,7 @@ class RunningState:
     sub: str
     restarts: str
     status: str  # what the agent last said of itself
+    trouble: str = ""  # why its readings are not taken, as it last said; empty: they are
 
     @property
     def runs(self) -> bool:
@@ -53,7 +55,10 @@ def state_in(answer: str) -> RunningState:
     """The state in an answer of `systemctl show`."""
     said = dict(line.partition("=")[::2] for line in answer.splitlines())
     active, sub, restarts, status = (said.get(name, "") for name in _PROPERTIES)
-    return RunningState(active=active, sub=sub, restarts=restarts, status=status)
+    said_last, trouble = trouble_in(status)
+    return RunningState(
+        active=active, sub=sub, restarts=restarts, status=said_last, trouble=trouble
+    )
 
 
 def lines(
@@ -61,6 +66,12 @@ def lines(
 ) -> Iterator[str]:
     """How the service is, a line each. state: None for a system that does not run."""
     yield _said_of(state)
+    if state is not None and state.trouble:
+        yield f"Its readings do not arrive: {state.trouble}"
+        yield (
+            f"Its settings are in /{SETTINGS_FILE}; after a change:"
+            f" `sudo systemctl restart {SERVICE}`."
+        )
     folder = root / STATE_FOLDERS[1] / "spool"
     try:
         spools = sorted(path for path in folder.iterdir() if path.is_dir())

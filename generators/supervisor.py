@@ -14,6 +14,19 @@ from collections.abc import Mapping
 # A measurement takes some seconds at worst; a slow SD card may hold up a write for half a minute.
 SPARE_S = 60.0
 TICKS = 3  # so many may be missed
+_NOT_DELIVERED = "; not delivered: "
+
+
+def status_of(waiting: int, dropped: int, trouble: str) -> str:
+    """How the agent is, in one line. trouble: why its readings are not taken; empty: they are."""
+    said = f"{waiting} readings wait, {dropped} were dropped"
+    return f"{said}{_NOT_DELIVERED}{' '.join(trouble.split())}" if trouble else said
+
+
+def trouble_in(status: str) -> tuple[str, str]:
+    """Such a line without the trouble, and the trouble."""
+    said, _, trouble = status.partition(_NOT_DELIVERED)
+    return said, trouble
 
 
 class Supervisor:

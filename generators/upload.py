@@ -19,6 +19,7 @@ import logging
 import queue
 import random
 import re
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -97,6 +98,8 @@ class Poster:
 class Uploader:
     """Moves readings from a spool to the API."""
 
+    outlet = "api"
+
     def __init__(self, spool: Spool, *, api: str, post: Post, clock: Clock) -> None:
         """api: as people are told of it. post: used by one other thread only."""
         self.published = 0
@@ -110,6 +113,11 @@ class Uploader:
         self._bodies: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         threading.Thread(target=self._send, args=(post,), name="upload", daemon=True).start()
+
+    @property
+    def trouble(self) -> str:
+        """Why the API did not take what was sent last, one sentence; empty: it did."""
+        return self._complaint
 
     def deliver(self, seconds: float, stop: threading.Event) -> None:
         """Publish what waits, and wait, for this long or until `stop` is set."""
@@ -204,12 +212,12 @@ class Uploader:
 
     def _complain(self, answer: Answer) -> None:
         """Say it once: not again before a reading got through, unless it is another thing."""
-        sentence = _sentence(answer)
+        sentence = told(answer)
         if sentence != self._complaint:
             self._complaint = sentence
             log.warning(
                 "readings wait in the spool",
-                extra={"api": self._api, "problem": f"The API {sentence}."},
+                extra={"api": self._api, "problem": sentence},
             )
 
     def _passed(self, since_ms: int, for_ms: float) -> bool:
@@ -228,8 +236,12 @@ _SENTENCES = {
 }
 
 
-def _sentence(answer: Answer) -> str:
-    """What is wrong, for people."""
+def told(answer: Answer) -> str:
+    """What is wrong, for people: one sentence."""
+    return f"The API {_said(answer)}."
+
+
+def _said(answer: Answer) -> str:
     if answer.status is None:
         return f"does not answer ({answer.reason})"
     if 300 <= answer.status < 400:
@@ -294,6 +306,11 @@ def _shown(api: str) -> str:
 
 def _why(problem: Exception) -> str:
     """Why there is no answer, in a few words."""
+    if isinstance(problem, ssl.SSLCertVerificationError):
+        return (
+            f"its certificate is not trusted here: {problem.verify_message}; check FLEETPULSE_API,"
+            " this machine's clock and its CA certificates"
+        )
     if isinstance(problem, OSError) and problem.strerror:
         return problem.strerror
     return str(problem) or type(problem).__name__

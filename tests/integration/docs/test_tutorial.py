@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fleetpulse.joining import PLACE
 from generators.service_unit import SETTINGS_FILE
 from tests.integration.docs.places import Place, answers
 from tests.integration.processes import running, stopped, until
@@ -55,8 +56,8 @@ def test_the_end_of_an_installation_is_as_the_page_shows() -> None:
     source = (ROOT / "generators/service.py").read_text()
 
     assert f"Its settings are in /{SETTINGS_FILE}." in PAGE
-    [said] = re.findall(r'_say\("(The agent runs.+?)"\)', source)
-    assert said in PAGE
+    [said] = re.findall(r'_say\(f"(The agent runs.+?)"\)', source)
+    assert said.replace("{_command('status')}", f"sudo {PLACE}/bin/fleetpulse agent status") in PAGE
 
 
 def test_the_bots_answer_is_as_the_page_shows() -> None:

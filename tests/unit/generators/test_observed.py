@@ -24,6 +24,8 @@ class FakeSpool:
 @dataclass
 class FakePublisher:
     published: int = 0
+    outlet: str = "kafka"
+    trouble: str = ""
 
 
 class Bench:
@@ -64,6 +66,28 @@ def test_a_kafka_that_takes_nothing_is_a_problem_until_it_takes_readings() -> No
     bench.publisher.published += 1
     bench.pass_time(1)
     assert bench.health.problems() == {}
+
+
+def test_an_api_that_takes_nothing_is_named_with_its_own_reason() -> None:
+    bench = Bench()
+    bench.publisher.outlet, bench.spool.depth = "api", 2
+
+    bench.pass_time(40)
+    without_reason = dict(bench.health.problems())
+    bench.publisher.trouble = "The API does not know this key (401)."
+    bench.pass_time(1)
+
+    assert without_reason == {"api": "The API takes no readings; they wait in the spool."}
+    assert bench.health.problems() == {"api": "The API does not know this key (401)."}
+
+
+def test_a_single_reading_that_was_refused_is_a_problem() -> None:
+    bench = Bench()
+    bench.spool.depth, bench.publisher.trouble = 1, "Kafka refuses the user."
+
+    bench.pass_time(40)
+
+    assert bench.health.problems() == {"kafka": "Kafka refuses the user."}
 
 
 def test_the_one_reading_under_way_is_no_problem() -> None:

@@ -270,9 +270,12 @@ def test_an_outage_is_told_once_and_so_is_its_end(
     for _ in range(20):
         on_error(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
         agent.publisher.deliver(1.0, NEVER)
+    during = agent.publisher.trouble
     agent.broker.away = False
     agent.publisher.deliver(1.0, NEVER)
 
+    assert during == "Kafka at first:9092 does not answer (1/1 brokers are down)."
+    assert agent.publisher.trouble == ""
     assert caplog.messages == [
         "Kafka at first:9092 does not answer (1/1 brokers are down): readings wait in the spool.",
         "Kafka takes readings again; 0 wait.",

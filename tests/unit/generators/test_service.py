@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import io
+import os
 import re
-import shutil
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from fleetpulse.clock import ManualClock
-from fleetpulse.errors import SettingsError
-from fleetpulse.telemetry import a_reading_of
-from fleetpulse.wire import encode
-from generators import service
+from generators import service, service_place
 from generators.__main__ import main
-from generators.service_status import lines, state_in
-from generators.service_unit import SETTINGS_FILE, STATE_FOLDERS, UNIT_FILE, WANTED_FILE, unit_text
-from generators.spool import Spool
-from tests.services.missing import without
+from generators.service_unit import SETTINGS_FILE, STATE_FOLDERS, UNIT_FILE, WANTED_FILE
+from generators.supervisor import status_of
+from generators.upload import Answer, Poster, told
 
 KEY = "fp_k123_very-secret"
 API = ("--api", "https://fleet.example.org")
+PYTHON = Path("/opt/fleetpulse/bin/python")
+PROGRAM = Path("/opt/fleetpulse/lib/generators/service_place.py")
+GROUPS = "root:x:0:\nvideo:x:44:pi\nplugdev:x:46:pi\n"
 
 
 @pytest.fixture
@@ -33,9 +30,34 @@ def key_file(tmp_path: Path) -> str:
     return str(file)
 
 
+@pytest.fixture(autouse=True)
+def _installed_in_opt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine, wherever the tests are: in a home, a service would not see them."""
+    monkeypatch.setattr("sys.executable", str(PYTHON))
+    monkeypatch.setattr(service_place, "PROGRAM", PROGRAM)
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    return tmp_path / "root"
+    return a_system(tmp_path / "root")
+
+
+def a_system(root: Path) -> Path:
+    """A root with a fleetpulse and some groups in it."""
+    for file, text in ((PYTHON, ""), (PROGRAM, ""), (Path("/etc/group"), GROUPS)):
+        below(root, file).parent.mkdir(parents=True, exist_ok=True)
+        below(root, file).write_text(text)
+    return root
+
+
+def below(root: Path, path: Path) -> Path:
+    return root / path.relative_to("/")
+
+
+def written(root: Path) -> list[Path]:
+    """The files that there are beside those of the system itself."""
+    own = [below(root, file) for file in (PYTHON, PROGRAM, Path("/etc/group"))]
+    return [path for path in root.rglob("*") if not path.is_dir() and path not in own]
 
 
 def installed(root: Path, *words: str, kind: str = "pc") -> int:
@@ -63,6 +85,80 @@ def test_a_file_that_others_could_read_is_not_written_into(root: Path, key_file:
     installed(root, *API, "--key-file", key_file)
 
     assert stat.S_IMODE(settings.stat().st_mode) == 0o600
+
+
+def test_the_unit_is_readable_by_everybody_whatever_root_lets_others_read(root: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        installed(root, "--kafka", "broker:9092")
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE((root / UNIT_FILE).stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("is_link", [True, False])
+def test_nothing_is_written_into_what_somebody_put_there_meanwhile(
+    root: Path, key_file: str, monkeypatch: pytest.MonkeyPatch, is_link: bool
+) -> None:
+    partial, target = root / f"{SETTINGS_FILE}.partial", root / "target"
+    target.write_text("")
+
+    def put_there(path: Path, missing_ok: bool = False) -> None:
+        if path == partial:
+            partial.symlink_to(target) if is_link else partial.write_text("")
+
+    monkeypatch.setattr(Path, "unlink", put_there)
+
+    assert installed(root, *API, "--key-file", key_file) == 1
+
+    assert target.read_text() == partial.read_text() == ""
+    assert not (root / SETTINGS_FILE).exists()
+
+
+def test_a_pi_gets_the_groups_of_its_own_system(root: Path) -> None:
+    installed(root, "--kafka", "broker:9092", kind="raspberry")
+
+    assert "SupplementaryGroups=video\n" in (root / UNIT_FILE).read_text()
+
+
+def test_installing_again_changes_what_is_said_and_keeps_the_rest(
+    root: Path, key_file: str
+) -> None:
+    installed(root, *API, "--key-file", key_file)
+    with (root / SETTINGS_FILE).open("a") as file:
+        file.write("FLEETPULSE_SPOOL_BYTES=1000000\n")
+
+    assert installed(root, "--interval", "10") == 0
+
+    assert (root / SETTINGS_FILE).read_text().splitlines()[1:] == [
+        f'FLEETPULSE_API="{API[1]}"',
+        f'FLEETPULSE_INGEST_KEY="{KEY}"',
+        'FLEETPULSE_INTERVAL="10"',
+        'FLEETPULSE_SPOOL_BYTES="1000000"',
+    ]
+
+
+def test_a_program_that_the_service_cannot_see_is_not_installed(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.executable", "/home/me/.venv/bin/python")
+
+    assert installed(root, "--kafka", "broker:9092") == 1
+
+    assert "/home/me/.venv/bin/python is hidden from services" in capsys.readouterr().err
+    assert written(root) == []
+
+
+def test_a_ca_that_the_service_cannot_see_is_not_installed(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLEETPULSE_KAFKA_CA", "/home/me/ca.pem")
+
+    assert installed(root, "--kafka", "broker:9092") == 2
+
+    assert "/home/me/ca.pem is hidden from services" in capsys.readouterr().err
+    assert written(root) == []
 
 
 def test_options_are_the_agents_settings(root: Path) -> None:
@@ -133,7 +229,7 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
     assert installed(root, *words) == 2
 
     assert said in capsys.readouterr().err
-    assert not root.exists()
+    assert written(root) == []
 
 
 def test_an_api_that_is_no_address_is_refused(
@@ -142,7 +238,7 @@ def test_an_api_that_is_no_address_is_refused(
     assert installed(root, "--api", "fleet.example.org", "--key-file", key_file) == 2
 
     assert "FLEETPULSE_API must be an address" in capsys.readouterr().err
-    assert not root.exists()
+    assert written(root) == []
 
 
 def test_a_setting_of_several_lines_is_refused_without_showing_it(
@@ -170,7 +266,7 @@ def test_uninstall_keeps_what_waits(root: Path) -> None:
 
     assert main(["uninstall", "--root", str(root)]) == 0
 
-    assert [path for path in root.rglob("*") if not path.is_dir()] == []
+    assert written(root) == []
     assert spool.is_dir()
 
 
@@ -182,59 +278,38 @@ def test_uninstall_with_purge_leaves_nothing_of_ours(root: Path) -> None:
 
     assert main(["uninstall", "--root", str(root), "--purge"]) == 0
 
-    assert not [path for path in root.rglob("*") if "fleetpulse" in path.name]
+    assert not [path for path in root.rglob("fleetpulse*") if path != root / "opt/fleetpulse"]
 
 
 def test_uninstalling_what_is_not_there_changes_nothing(root: Path) -> None:
     assert main(["uninstall", "--root", str(root), "--purge"]) == 0
 
 
-def test_a_pi_is_given_its_devices_and_the_groups_that_there_are() -> None:
-    unit = unit_text("raspberry", "/opt/fleetpulse/bin/python", ["video", "users"])
+def answering(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> list[tuple[str, str, bytes]]:
+    """An API that answers so; what it was asked: address, key and body."""
+    asked: list[tuple[str, str, bytes]] = []
 
-    assert "DeviceAllow=/dev/vcio rw\n" in unit
-    assert "SupplementaryGroups=video\n" in unit
-    assert "PrivateDevices" not in unit
+    class OneAnswer(Poster):
+        def __init__(self, api: str, key: str, timeout_s: float) -> None:
+            super().__init__(api, key, timeout_s)
+            self._said = (api, key)
 
+        def __call__(self, body: bytes) -> Answer:
+            asked.append((*self._said, body))
+            return answer
 
-def test_a_pc_is_given_no_device() -> None:
-    unit = unit_text("pc", "/opt/fleetpulse/bin/python", ["video", "gpio"])
-
-    assert "PrivateDevices=yes\n" in unit
-    assert "DeviceAllow" not in unit
-    assert "SupplementaryGroups" not in unit
-
-
-@pytest.mark.parametrize(
-    ("interpreter", "word"),
-    [
-        ("/opt/a b/python", '"/opt/a b/python"'),
-        ("/opt/100%/python", "/opt/100%%/python"),
-    ],
-)
-def test_odd_paths_are_one_word_of_the_command(interpreter: str, word: str) -> None:
-    assert f"ExecStart={word} -m generators pc\n" in unit_text("pc", interpreter, [])
+    monkeypatch.setattr(service, "Poster", OneAnswer)
+    return asked
 
 
-def test_a_path_with_a_line_break_cannot_add_a_line() -> None:
-    with pytest.raises(SettingsError):
-        unit_text("pc", "/opt/x\nUser=root", [])
+def test_for_an_image_no_api_is_asked(
+    root: Path, key_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = answering(monkeypatch, Answer(status=401))
 
+    assert installed(root, *API, "--key-file", key_file) == 0
 
-@pytest.mark.parametrize("kind", ["pc", "raspberry"])
-def test_systemd_finds_nothing_wrong_with_the_unit(root: Path, kind: str) -> None:
-    analyze = shutil.which("systemd-analyze") or without("systemd-analyze", how="install systemd")
-    installed(root, "--kafka", "broker:9092", kind=kind)
-
-    verify = run(analyze, "verify", "--man=no", str(root / UNIT_FILE))
-    exposed = run(analyze, "security", "--offline=true", "--threshold=20", str(root / UNIT_FILE))
-
-    assert (verify.returncode, verify.stdout + verify.stderr) == (0, "")
-    assert exposed.returncode == 0, exposed.stdout
-
-
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, capture_output=True, text=True, check=False)
+    assert asked == []
 
 
 class TestOnThisSystem:
@@ -242,7 +317,7 @@ class TestOnThisSystem:
 
     @pytest.fixture(autouse=True)
     def system(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        root, programs = tmp_path / "system", tmp_path / "bin"
+        root, programs = a_system(tmp_path / "system"), tmp_path / "bin"
         programs.mkdir()
         systemctl = programs / "systemctl"
         systemctl.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n. {tmp_path}/answer\n')
@@ -250,7 +325,6 @@ class TestOnThisSystem:
         (tmp_path / "answer").write_text("")
         monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
         monkeypatch.setattr(service, "SYSTEM", root)
-        monkeypatch.setattr(service, "HIDDEN", ())
         monkeypatch.setattr("os.geteuid", lambda: 0)
         return root
 
@@ -267,6 +341,69 @@ class TestOnThisSystem:
             "enable fleetpulse-agent",
             "restart fleetpulse-agent",
         ]
+
+    def test_modules_that_the_service_cannot_see_are_not_installed(
+        self, system: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(service_place, "PROGRAM", Path("/home/me/clone/service_place.py"))
+
+        assert main(["install", "pc", "--kafka", "broker:9092"]) == 1
+
+        assert "/home/me/clone/service_place.py is hidden" in capsys.readouterr().err
+        assert written(system) == []
+
+    def test_what_is_printed_is_found_by_sudo(self, capsys: pytest.CaptureFixture[str]) -> None:
+        main(["install", "pc", "--kafka", "broker:9092"])
+
+        assert capsys.readouterr().out.splitlines() == [
+            "The agent runs; `sudo /opt/fleetpulse/bin/fleetpulse agent status` tells how it is.",
+            "Its settings are in /etc/fleetpulse/agent.env.",
+        ]
+
+    @pytest.mark.parametrize("status", [302, 401, 403, 404])
+    def test_a_key_that_the_api_refuses_is_not_installed(
+        self,
+        tmp_path: Path,
+        system: Path,
+        key_file: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        status: int,
+    ) -> None:
+        asked = answering(monkeypatch, Answer(status=status))
+
+        assert main(["install", "pc", *API, "--key-file", key_file]) == 1
+
+        assert asked == [(API[1], KEY, b"[]")]
+        assert told(Answer(status=status)) in capsys.readouterr().err
+        assert written(system) == []
+        assert self.asked(tmp_path) == []
+
+    @pytest.mark.parametrize(
+        ("answer", "said"),
+        [
+            (Answer(status=202, accepted=0), "The API takes the key."),
+            (Answer(reason="no route"), "The API does not answer (no route). Readings wait"),
+            (Answer(status=503), "The API asks to wait (503). Readings wait"),
+            (Answer(status=429), "The API asks for fewer requests (429). Readings wait"),
+        ],
+        ids=repr,
+    )
+    def test_an_api_that_may_be_away_is_no_reason_not_to_install(
+        self,
+        tmp_path: Path,
+        key_file: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        answer: Answer,
+        said: str,
+    ) -> None:
+        answering(monkeypatch, answer)
+
+        assert main(["install", "pc", *API, "--key-file", key_file]) == 0
+
+        assert capsys.readouterr().out.startswith(said)
+        assert self.asked(tmp_path)[-1] == "restart fleetpulse-agent"
 
     def test_uninstall_stops_the_agent_first(self, tmp_path: Path, system: Path) -> None:
         main(["install", "pc", "--kafka", "broker:9092"])
@@ -297,18 +434,10 @@ class TestOnThisSystem:
 
         assert main(words) == 1
 
-        assert re.fullmatch(r"fleetpulse agent: .* with sudo, .*\.\n", capsys.readouterr().err)
+        said = capsys.readouterr().err
+        assert re.fullmatch(r"fleetpulse agent: .* with sudo, .*\.\n", said)
+        assert f"`sudo /opt/fleetpulse/bin/fleetpulse agent {words[0]} …`" in said
         assert self.asked(tmp_path) == []
-
-    def test_a_program_that_the_service_cannot_see_is_not_installed(
-        self, system: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        monkeypatch.setattr(service, "HIDDEN", (Path(service.__file__).parent,))
-
-        assert main(["install", "pc", "--kafka", "broker:9092"]) == 1
-
-        assert "The service may not see" in capsys.readouterr().err
-        assert not system.exists()
 
     @pytest.mark.parametrize(("active", "code"), [("active", 0), ("failed", 1)])
     def test_status_is_0_while_the_agent_runs(
@@ -321,55 +450,28 @@ class TestOnThisSystem:
 
         assert active in capsys.readouterr().out
 
+    def test_status_ends_with_3_and_says_what_to_do_when_the_readings_are_refused(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        main(["install", "pc", "--kafka", "broker:9092"])
+        said = status_of(7, 0, told(Answer(status=401)))
+        (tmp_path / "answer").write_text(f"echo ActiveState=active; echo 'StatusText={said}'\n")
+        capsys.readouterr()
+
+        assert main(["status"]) == 3
+
+        first, second, third, *_ = capsys.readouterr().out.splitlines()
+        assert first == "The agent runs (active, ): 7 readings wait, 0 were dropped"
+        assert second == (
+            "Its readings do not arrive: The API does not know this key (401);"
+            " put a valid one into FLEETPULSE_INGEST_KEY."
+        )
+        assert f"/{SETTINGS_FILE}" in third
+        assert "sudo systemctl restart fleetpulse-agent" in third
+
     def test_status_of_what_is_not_installed_says_so(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["status"]) == 1
 
         assert "not installed" in capsys.readouterr().out
-
-
-def test_status_tells_the_last_reading_and_what_waits(tmp_path: Path) -> None:
-    clock = ManualClock()
-    spool = Spool(tmp_path / STATE_FOLDERS[1] / "spool/attic", 64 * 1024, clock)
-    for load_pct in (10.0, 20.0, 30.0):
-        reading = a_reading_of("attic", "pc", clock.now_ms(), spool.next_seq, load_pct=load_pct)
-        spool.append(encode(reading))
-    spool.take(2)
-    spool.ack(1)
-    spool.settle()
-
-    said = list(lines(None, tmp_path, now_s=lambda: clock.now_ms() / 1000 + 4))
-
-    assert said[1:] == ["attic: read 4 s ago (load 30 %); 2 wait to be delivered, 0 were dropped"]
-    spool.close()
-
-
-def test_a_delivered_reading_is_still_the_last_one(tmp_path: Path) -> None:
-    clock = ManualClock()
-    spool = Spool(tmp_path / STATE_FOLDERS[1] / "spool/attic", 64 * 1024, clock)
-    spool.append(encode(a_reading_of("attic", "pc", clock.now_ms(), 1, load_pct=10.0)))
-    spool.take(1)
-    spool.ack(1)
-    spool.close()
-
-    said = list(lines(None, tmp_path, now_s=lambda: clock.now_ms() / 1000))
-
-    assert said[1:] == ["attic: read 0 s ago (load 10 %); 0 wait to be delivered, 0 were dropped"]
-
-
-def test_a_damaged_spool_is_no_trouble_to_status(tmp_path: Path) -> None:
-    folder = tmp_path / STATE_FOLDERS[1] / "spool/attic"
-    folder.mkdir(parents=True)
-    (folder / "00000000000000000001.readings").write_bytes(b"\0rubbish\n")
-    (folder / "position").write_bytes(b"rubbish")
-
-    said = list(lines(None, tmp_path))
-
-    assert said[1:] == ["attic: no reading is on the disk; what waits is not known"]
-
-
-def test_the_answer_of_systemctl_is_read() -> None:
-    state = state_in("ActiveState=active\nSubState=running\nNRestarts=2\nStatusText=a=b\n")
-
-    assert (state.runs, state.sub, state.restarts, state.status) == (True, "running", "2", "a=b")

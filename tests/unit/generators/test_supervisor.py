@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from generators.supervisor import Supervisor
+from generators.supervisor import Supervisor, status_of, trouble_in
 
 
 @pytest.fixture
@@ -59,3 +59,20 @@ def test_without_systemd_nothing_happens(environment: dict[str, str]) -> None:
 
     supervisor.started(interval_s=5)
     supervisor.alive("well")
+
+
+def test_the_status_is_one_line_that_tells_why_readings_are_not_taken() -> None:
+    said = status_of(7, 2, "The API does not know\nthis key (401).")
+
+    assert "\n" not in said
+    assert trouble_in(said) == (
+        "7 readings wait, 2 were dropped",
+        "The API does not know this key (401).",
+    )
+
+
+def test_a_status_without_trouble_tells_of_none() -> None:
+    said = status_of(1, 0, "")
+
+    assert said == "1 readings wait, 0 were dropped"
+    assert trouble_in(said) == (said, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -14,7 +15,8 @@ import pytest
 from fleetpulse.clock import ManualClock, SystemClock
 from fleetpulse.errors import SettingsError
 from generators.spool import Spool
-from generators.upload import MOST_READINGS, Answer, Poster, Uploader
+from generators.upload import MOST_READINGS, Answer, Poster, Uploader, told
+from tests.services.certificates import Authority
 
 NEVER = threading.Event()
 KEY = "fp_ingest_secret"
@@ -122,9 +124,11 @@ def test_an_outage_is_told_once_and_so_is_its_end(
     agent.api.judge = lambda _: Answer(status=401, reason="no such key")
     agent.fill(1)
     agent.deliver(600)
+    during = agent.uploader.trouble
     agent.api.judge = lambda _: None
     agent.deliver(120)
 
+    assert (during, agent.uploader.trouble) == (vars(caplog.records[0])["problem"], "")
     assert caplog.messages == ["readings wait in the spool", "the API takes readings again"]
     assert vars(caplog.records[0])["api"] == "https://fleet.example.org"
     assert vars(caplog.records[0])["problem"] == (
@@ -270,6 +274,20 @@ def test_the_key_goes_with_each_request_and_the_answer_comes_back(post: Poster) 
         ("/fleet/api/v1/readings", f"Bearer {KEY}", 2),
         ("/fleet/api/v1/readings", f"Bearer {KEY}", 1),
     ]
+
+
+def test_a_certificate_that_is_not_trusted_is_told_as_such(
+    door: ThreadingHTTPServer, tmp_path: Path
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(Authority(tmp_path).server_file())
+    door.socket = context.wrap_socket(door.socket, server_side=True)
+    post = Poster(f"https://127.0.0.1:{door.server_port}", KEY)
+
+    said = told(post(b"[]"))
+
+    assert "its certificate is not trusted here: unable to get local issuer" in said
+    assert "check FLEETPULSE_API" in said
 
 
 def test_a_refusal_comes_back_with_its_retry_after(
