@@ -11,7 +11,7 @@ from setuptools import setup
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "fleetpulse/__init__.py").read_text())[1]
 # GitHub Actions sets it; nothing else here knows where the repository is.
-REPOSITORY = os.environ.get("GITHUB_REPOSITORY")
+REPOSITORY = os.environ.get("GITHUB_REPOSITORY") or None
 PICTURE = r"!\[[^]]*\]\((?!https?:)[^)]+\)"
 
 

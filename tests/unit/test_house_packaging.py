@@ -128,6 +128,7 @@ def test_the_description_has_no_link_that_leads_nowhere() -> None:
     assert "\n|---|---|\n\n## Start" not in said  # a table of nothing
     assert "CONTRIBUTING.md" in said
     assert packaging()["project_urls"] == {}
+    assert packaging_of("")["long_description"] == said
 
 
 def test_the_description_leads_to_the_repository_where_it_is_known() -> None:
