@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -9,6 +10,26 @@ from setuptools import setup
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "fleetpulse/__init__.py").read_text())[1]
+# GitHub Actions sets it; nothing else here knows where the repository is.
+REPOSITORY = os.environ.get("GITHUB_REPOSITORY") or None
+PICTURE = r"!\[[^]]*\]\((?!https?:)[^)]+\)"
+
+
+def description(readme: str, repository: str | None) -> str:
+    """The README for a page on which links to files of the repository lead nowhere.
+
+    They and pictures are led to GitHub. repository: OWNER/NAME there; None: not known, so links
+    become their words and pictures are left out.
+    """
+    if repository is None:
+        readme = re.sub(rf"^\|( *{PICTURE} *\|)+\n\|[-|]+\|\n", "", readme, flags=re.MULTILINE)
+        readme = re.sub(PICTURE, "", readme)
+        return re.sub(r"\[([^][]*)\]\((?!https?:|#)[^)]+\)", r"\1", readme)
+    raw = f"https://raw.githubusercontent.com/{repository}/HEAD/"
+    readme = re.sub(r"(!\[[^]]*\]\()(?!https?:)", rf"\1{raw}", readme)
+    page = f"https://github.com/{repository}/blob/HEAD/"
+    return re.sub(r"(\[[^][]*\]\()(?!https?:|#)", rf"\1{page}", readme)
+
 
 CORE = ["msgspec>=0.20", "rich>=14", "prometheus-client>=0.23"]
 SQL = ["SQLAlchemy>=2.1", "alembic>=1.17", "psycopg[binary]>=3.2"]
@@ -83,9 +104,24 @@ setup(
     name="fleetpulse",
     version=VERSION,
     description="Watches a fleet of PCs and Raspberry Pis and says before one gets into trouble.",
-    long_description=(ROOT / "README.md").read_text() if (ROOT / "README.md").exists() else "",
+    long_description=(
+        description((ROOT / "README.md").read_text(), REPOSITORY)
+        if (ROOT / "README.md").exists()
+        else ""
+    ),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    project_urls={"Source": f"https://github.com/{REPOSITORY}"} if REPOSITORY else {},
+    classifiers=[
+        "Environment :: Console",
+        "Environment :: Web Environment",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: System :: Monitoring",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.11",
     install_requires=CORE,
     extras_require=EXTRAS | {"docs": DOCS, "test": TESTS},

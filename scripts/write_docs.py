@@ -2,8 +2,8 @@
 
 usage: python -m scripts.write_docs
 
-docs/settings.md, metrics.md, cli.md and alerts.md are made as a whole; docs/wire.md has generated
-parts between two marks.
+docs/settings.md, metrics.md, cli.md and alerts.md are made as a whole; docs/wire.md and api.md have
+generated parts between two marks.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from fleetpulse.settings import PROCESS_SETTINGS, Variable, variables
 from fleetpulse.telemetry import CHANNELS
 from scripts.alert_page import alert_page
 from scripts.cli_page import cli_page
+from scripts.route_page import routes
 from scripts.tables import table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,13 +61,14 @@ METRICS_PARTS = {
 
 def pages() -> dict[Path, str]:
     """Every page that is made from the code, as it should be."""
-    wire = ROOT / "docs/wire.md"
+    wire, api = ROOT / "docs/wire.md", ROOT / "docs/api.md"
     return {
         ROOT / "docs/settings.md": settings_page(),
         ROOT / "docs/metrics.md": metrics_page(),
         ROOT / "docs/cli.md": cli_page(),
         ROOT / "docs/alerts.md": alert_page(),
         wire: wire_page(wire.read_text()),
+        api: _filled(api.read_text(), "routes", f"\n\n{routes()}\n"),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import runpy
 import sys
@@ -16,6 +17,7 @@ from unittest.mock import patch
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from scripts.write_requirements import pins as pins_of
 
@@ -35,11 +37,22 @@ NOT_INSTALLED = {"tests", "benchmarks", "scripts"}
 
 @cache
 def packaging() -> dict[str, Any]:
-    """What setup.py hands to setuptools."""
+    """What setup.py hands to setuptools where nobody knows the repository."""
+    return packaging_of(None)
+
+
+def packaging_of(repository: str | None) -> dict[str, Any]:
+    """What setup.py hands to setuptools. repository: OWNER/NAME on GitHub."""
+    known = {name: value for name, value in os.environ.items() if name != "GITHUB_REPOSITORY"}
+    if repository is not None:
+        known["GITHUB_REPOSITORY"] = repository
     given: dict[str, Any] = {}
     setuptools = ModuleType("setuptools")
     setuptools.setup = given.update  # type: ignore[attr-defined]
-    with patch.dict(sys.modules, setuptools=setuptools):
+    with (
+        patch.dict(sys.modules, setuptools=setuptools),
+        patch.dict(os.environ, known, clear=True),
+    ):
         runpy.run_path(str(ROOT / "setup.py"))
     return given
 
@@ -93,6 +106,40 @@ def test_one_version_is_said_everywhere() -> None:
     from fleetpulse import __version__
 
     assert packaging()["version"] == __version__
+
+
+def test_the_version_is_one_that_pip_can_order() -> None:
+    assert str(Version(packaging()["version"])) == packaging()["version"]
+
+
+def test_the_versions_of_python_that_are_tried_are_named() -> None:
+    named = re.findall(r"Python :: (3\.\d+)", " ".join(packaging()["classifiers"]))
+
+    assert packaging()["python_requires"] == f">={named[0]}"
+    for page in ("README.md", "docs/index.md"):
+        assert f"({named[0]} to {named[-1]} are tried)" in (ROOT / page).read_text()
+
+
+def test_the_description_has_no_link_that_leads_nowhere() -> None:
+    said = packaging()["long_description"]
+
+    assert re.findall(r"\]\((?!https?://)", said) == []
+    assert re.findall(r"!\[|^!|\| !", said, re.MULTILINE) == []
+    assert "\n|---|---|\n\n## Start" not in said  # a table of nothing
+    assert "CONTRIBUTING.md" in said
+    assert packaging()["project_urls"] == {}
+    assert packaging_of("")["long_description"] == said
+
+
+def test_the_description_leads_to_the_repository_where_it_is_known() -> None:
+    given = packaging_of("ada/pulse")
+    said = given["long_description"]
+
+    assert re.findall(r"\]\((?!https?://)", said) == []
+    assert "](https://raw.githubusercontent.com/ada/pulse/HEAD/docs/images/chat.png)" in said
+    assert "[docs/settings.md](https://github.com/ada/pulse/blob/HEAD/docs/settings.md)" in said
+    assert "[@BotFather](https://t.me/BotFather)" in said
+    assert given["project_urls"] == {"Source": "https://github.com/ada/pulse"}
 
 
 def test_pins_are_exact_versions_and_nothing_else() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fleetpulse.metrics import METRIC, Kind
-from tests.unit.deploy.composition import FOLDER, ROOT, read, services
+from tests.unit.deploy.composition import FOLDER, read, services
 
 # Of Prometheus itself, and of its client library's process collector.
 OTHERS = {
@@ -150,15 +150,6 @@ def test_every_rule_is_tried_and_says_what_to_do() -> None:
 
     assert tried == {rule["alert"] for rule in rules()}
     assert all(rule["annotations"]["summary"].endswith(".") for rule in rules())
-
-
-def test_the_rules_of_the_page_are_among_them() -> None:
-    page = (ROOT / "docs/operations.md").read_text()
-
-    named = set(re.findall(r"alert: (\w+)", page))
-
-    assert named
-    assert named <= {rule["alert"] for rule in rules()}
 
 
 def test_prometheus_reads_the_rules_and_tells_alertmanager() -> None:

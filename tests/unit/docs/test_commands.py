@@ -34,7 +34,9 @@ FROM_ANOTHER_PACKAGE = {"greenhouse"}  # the example of docs/extending.md
 EXTRAS = re.findall(r'^    "(\w+)": [A-Z\[]', (ROOT / "setup.py").read_text(), re.MULTILINE)
 TARGETS = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
 _ASSIGNED = re.compile(r"([A-Za-z_]+)=(.*)", re.DOTALL)
-_SPOKEN = re.compile(r"`(?:sudo )?fleetpulse ([a-z][^`]*)`")
+# A command between backticks, at any place in it: after sudo, with its folder, in a `sh -c '…'`.
+_SPOKEN = re.compile(r"(?<![^\s'\"(;&|])(?:[\w./]*/)?fleetpulse ([a-z][^;&'\")]*)")
+_WHEN = re.compile(r"(?:[\d*/,-]+ ){5}(?=\S)")  # of a line for cron
 
 each_block = pytest.mark.parametrize("block", list(blocks()), ids=str)
 
@@ -45,7 +47,7 @@ class NotProven(Exception):
 
 def prove(words: list[str]) -> None:
     """Hold a command against the code. Raises NotProven or AssertionError."""
-    words = without_what_is_set(words)
+    words = without_what_is_set(without_when(words))
     if words[:1] == ["sudo"]:
         words = [word for word in words[1:] if word != "-E"]
     if not words:
@@ -53,6 +55,8 @@ def prove(words: list[str]) -> None:
     program, arguments = words[0].rpartition("/")[2], words[1:]
     if program == "fleetpulse":
         prove_ours(arguments)
+    elif program in ("sh", "bash") and arguments[:1] == ["-c"]:
+        prove_all(arguments[1])
     elif program == "python" and arguments[:1] == ["-m"]:
         prove_module(arguments[1], arguments[2:])
     elif program == "make":
@@ -68,6 +72,32 @@ def prove(words: list[str]) -> None:
         raise NotProven(" ".join(words))
 
 
+def prove_all(script: str) -> None:
+    """Hold every command of a script against the code, also those after one that is not ours."""
+    not_proven = []
+    for words in commands(script):
+        try:
+            prove(words)
+        except NotProven as problem:
+            not_proven.append(str(problem))
+    if not_proven:
+        raise NotProven("; ".join(not_proven))
+
+
+def without_when(words: list[str]) -> list[str]:
+    """The words of a line for cron without its five times; those of any other as they are."""
+    return words[5:] if _WHEN.match(" ".join(words)) else words
+
+
+def in_one_word(words: list[str]) -> list[str]:
+    """The words with each `$(…)`, which a shell makes one of, as one."""
+    whole: list[str] = []
+    for word in words:
+        is_inside = bool(whole) and whole[-1].count("$(") > whole[-1].count(")")
+        whole[-1:] = [f"{whole[-1]} {word}"] if is_inside else [*whole[-1:], word]
+    return whole
+
+
 def without_what_is_set(words: list[str]) -> list[str]:
     """The words after those that set a variable, which must be one that somebody reads."""
     while words and (assigned := _ASSIGNED.fullmatch(words[0])):
@@ -79,7 +109,7 @@ def without_what_is_set(words: list[str]) -> list[str]:
 
 def prove_ours(arguments: list[str]) -> None:
     """Hold a `fleetpulse` command against its own parser."""
-    name, rest = arguments[0], arguments[1:]
+    name, *rest = in_one_word(arguments)
     if name in ("--help", "--version"):
         return
     if (name, rest) == ("agent", []):
@@ -137,7 +167,14 @@ def assert_run_by(block: Block, files: list[str]) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_in_a_sentence_have_words_and_options_that_exist(page: str) -> None:
-    for spoken in _SPOKEN.findall((ROOT / page).read_text()):
+    assert_spoken_exist(page, (ROOT / page).read_text())
+
+
+def assert_spoken_exist(page: str, text: str) -> None:
+    """Hold commands between backticks against all that may follow them."""
+    sentences = re.sub(r"^ *```.*$", "", text, flags=re.MULTILINE)
+    spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", sentences)]
+    for spoken in [found for span in spans for found in _SPOKEN.findall(span)]:
         words = re.split(r"[\s|,]+", spoken)
         known = words_and_options(words[0])
         options = {word.partition("=")[0] for word in words if word.startswith("--")}
@@ -181,13 +218,35 @@ def test_a_block_that_is_neither_proven_nor_marked_is_found() -> None:
         "make no-such-target",
         "pip install 'fleetpulse[nosuch]'",
         "cd nowhere",
+        "sudo sh -c 'set -a; . /etc/agent.env; /opt/fleetpulse/bin/fleetpulse doktor'",
+        "0 3 * * * fleetpulse backup --replaze /backups/fleet-$(date +%u).db",
     ],
 )
 def test_a_command_that_does_not_exist_is_found(text: str) -> None:
     [words] = commands(text)
 
-    with pytest.raises(AssertionError):
+    with pytest.raises((AssertionError, KeyError)):
         prove(words)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "`sudo /opt/fleetpulse/bin/fleetpulse agent uninstall --purgee`",
+        "`sudo sh -c 'set -a; . /etc/agent.env; fleetpulse doktor'`",
+        "`fleetpulse\nbackup --replaze FILE`",
+        "`x && fleetpulse keys creat pi`",
+    ],
+)
+def test_a_command_in_a_sentence_that_does_not_exist_is_found(said: str) -> None:
+    with pytest.raises(AssertionError):
+        assert_spoken_exist("a page", said)
+
+
+def test_a_line_for_cron_is_held_to_its_end() -> None:
+    [words] = commands("0 3 * * * fleetpulse backup --replace /b/fleet-$(date +%u).db")
+
+    prove(words)
 
 
 def test_a_command_ends_where_the_shell_says() -> None:
