@@ -6,6 +6,7 @@ import shlex
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from fleetpulse import __version__
 from fleetpulse.errors import InvalidWish
 from fleetpulse.keys import make_key
 from fleetpulse.stores.protocols import ApiKey, Scope
@@ -32,14 +33,15 @@ def device_key(device_id: str, *, now_ms: int) -> tuple[ApiKey, str]:
 def install_line(device_id: str, kind: MachineKind, address: str, key: str) -> str:
     """What to run on the device: it installs fleetpulse, and its agent as a service.
 
-    The key goes through a pipe, so that no list of processes shows it.
+    The key goes through a pipe, so that no list of processes shows it. The agent is of our own
+    version: one that is newer than the consumer may say what that cannot read.
     """
     # A Pi's way to its pins (lgpio) comes with the system, not from pip.
     seeing = "--system-site-packages " if kind is MachineKind.RASPBERRY else ""
     where = f"--api {shlex.quote(address)} --device-id {device_id} --key-file -"
     return (
         f"sudo python3 -m venv {seeing}{PLACE}"
-        f" && sudo {PLACE}/bin/pip install 'fleetpulse[agent]'"
+        f" && sudo {PLACE}/bin/pip install 'fleetpulse[agent]=={__version__}'"
         f" && echo {key} | sudo {PLACE}/bin/fleetpulse agent install {kind} {where}"
     )
 

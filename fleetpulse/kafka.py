@@ -88,7 +88,10 @@ def trouble(error: KafkaError, config: Mapping[str, Any]) -> str:
             " has signed it, or it is for another host name; check FLEETPULSE_KAFKA_CA and"
             " KAFKA_BROKER_SETTINGS"
         )
-    return f"Kafka at {servers} does not answer ({error.str()})"
+    return (
+        f"Kafka at {servers} does not answer ({error.str()}); start it, or check"
+        " KAFKA_BROKER_SETTINGS"
+    )
 
 
 class Heard:

@@ -125,15 +125,17 @@ def telegram() -> str:
 
 
 def ingest_api() -> str:
-    """That the API answers that this machine's agent sends to."""
+    """That the API answers that this machine's agent sends to, and takes its key."""
     settings = load(AgentSettings)
-    if settings.api is None:
+    if settings.api is None or settings.ingest_key is None:  # both are set, or neither
         raise NotSet("an agent here publishes to Kafka")
     status, _ = _answer_of(f"{settings.api.rstrip('/')}/healthz", "FLEETPULSE_API")
     where = _shown(settings.api, "FLEETPULSE_API")
     if status != http.client.OK:
         raise NotWell(f"{where} answers {status}, not as the API does; check FLEETPULSE_API.")
-    return f"{where} answers"
+    if refusal := _refusal_of_no_readings(settings.api, settings.ingest_key.get_secret_value()):
+        raise NotWell(refusal)
+    return f"{where} answers, and takes the key"
 
 
 QUESTIONS: tuple[Question, ...] = (
@@ -149,6 +151,15 @@ QUESTIONS: tuple[Question, ...] = (
     Question(part="models", variable="FLEETPULSE_MODELS", extra="consumer", ask=models),
     Question(part="Telegram", variable="TELEGRAM_TOKEN", extra="bot", ask=telegram),
 )
+
+
+def _refusal_of_no_readings(api: str, key: str) -> str | None:
+    """What the API says against this key, asked to take nothing; None: it takes it."""
+    from generators.upload import Poster, told
+
+    with closing(Poster(api, key, CLIENT_S)) as post:
+        answer = post(b"[]")
+    return None if answer.accepted is not None else told(answer)
 
 
 def _answer_of(url: str, variable: str) -> tuple[int, bytes]:

@@ -16,6 +16,7 @@ from fleetpulse.errors import StoreAway
 from fleetpulse.settings import AgentSettings
 from fleetpulse.stores import open_store
 from generators.pc import HOST_SENSORS
+from generators.upload import Answer, Poster
 
 SECRET = "123456:AAH-a-secret"
 
@@ -148,9 +149,17 @@ def test_what_is_no_address_is_not_asked(monkeypatch: pytest.MonkeyPatch, addres
     )
 
 
-@pytest.mark.parametrize(("status", "state"), [(200, State.OK), (502, State.NOT_OK)])
-def test_the_api_is_well_when_it_says_so(
-    monkeypatch: pytest.MonkeyPatch, status: int, state: State
+@pytest.mark.parametrize(
+    ("status", "taken", "state"),
+    [
+        (200, Answer(status=202, accepted=0), State.OK),
+        (200, Answer(status=401), State.NOT_OK),
+        (502, Answer(status=202, accepted=0), State.NOT_OK),
+    ],
+    ids=["takes the key", "refuses the key", "is another server"],
+)
+def test_the_api_is_well_when_it_says_so_and_takes_the_key(
+    monkeypatch: pytest.MonkeyPatch, status: int, taken: Answer, state: State
 ) -> None:
     monkeypatch.setenv("FLEETPULSE_API", "https://fleet.example.org/")
     monkeypatch.setenv("FLEETPULSE_INGEST_KEY", "fp_key")
@@ -161,8 +170,12 @@ def test_the_api_is_well_when_it_says_so(
         return status, b""
 
     monkeypatch.setattr(doctor_questions, "_answer_of", answer)
+    monkeypatch.setattr(Poster, "__call__", lambda _, body: taken if body == b"[]" else None)
 
-    assert asked_of("API for agents").state is state
+    found = asked_of("API for agents")
+
+    assert found.state is state
+    assert state is State.OK or "FLEETPULSE_" in found.said
     assert urls == ["https://fleet.example.org/healthz"]
 
 
