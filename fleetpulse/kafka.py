@@ -88,10 +88,7 @@ def trouble(error: KafkaError, config: Mapping[str, Any]) -> str:
             " has signed it, or it is for another host name; check FLEETPULSE_KAFKA_CA and"
             " KAFKA_BROKER_SETTINGS"
         )
-    return (
-        f"Kafka at {servers} does not answer ({error.str()}); start it, or check"
-        " KAFKA_BROKER_SETTINGS"
-    )
+    return f"Kafka at {servers} does not answer ({error.str()})"
 
 
 class Heard:
@@ -210,8 +207,10 @@ def _metadata(
     except KafkaException as problem:
         admin.poll(0)  # brings what was said meanwhile
         cause = heard.or_else(problem.args[0])
-        kind = BrokerError if is_locked_out(cause) else BrokerAway
-        raise kind(f"{trouble(cause, config)}.") from problem
+        said = trouble(cause, config)
+        if is_locked_out(cause):
+            raise BrokerError(f"{said}.") from problem
+        raise BrokerAway(f"{said}; start it, or check KAFKA_BROKER_SETTINGS.") from problem
 
 
 def _judge(
