@@ -31,7 +31,7 @@ def description(readme: str, repository: str | None) -> str:
     return re.sub(r"(\[[^][]*\]\()(?!https?:|#)", rf"\1{page}", readme)
 
 
-CORE = ["msgspec>=0.20", "rich>=14", "prometheus-client>=0.23"]
+CORE = ["msgspec>=0.20", "prometheus-client>=0.23"]
 SQL = ["SQLAlchemy>=2.1", "alembic>=1.17", "psycopg[binary]>=3.2"]
 AWS = ["boto3>=1.40"]
 SCHEMA = ["confluent-kafka[json,schemaregistry]==2.16.0"]
@@ -39,6 +39,7 @@ AGENT = ["confluent-kafka==2.16.0", "psutil>=7", "gpiozero>=2.0.1"]
 CONSUMER = [
     "confluent-kafka==2.16.0",
     "numpy>=2.2",
+    "rich>=14",  # bars; 14 MB with what it needs, so not on an agent's machine
     "scikit-learn>=1.9,<1.10",  # model files are made for one minor version
     "skops>=0.14",
     *SQL,

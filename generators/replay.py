@@ -8,6 +8,7 @@ faster than it was made, so long ago that it has just caught up when it ends.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import math
 import sys
 import threading
@@ -94,6 +95,11 @@ def _identifier(text: str) -> str:
 
 def main(arguments: argparse.Namespace, settings: AgentSettings) -> int:
     """Replay the file until its end or a signal; the exit code. Raises FleetpulseError."""
+    if importlib.util.find_spec("rich") is None:
+        raise StartError(
+            "A replay shows with rich how far it is, which an agent does without; run:"
+            " pip install rich"
+        )
     stop = threading.Event()
     on_stop_signal(stop.set)
     recording = Recording(arguments.file, device_id=arguments.device_id, kind=arguments.kind)

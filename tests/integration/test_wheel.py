@@ -31,8 +31,8 @@ PROCESSES = {
     "notify": "fleetpulse.actions",
 }
 LARGEST_AGENT_BYTES = 45_000_000
-# They come with most environments; an agent never imports them.
-INSTALLERS = {"pip", "setuptools", "_distutils_hack", "pkg_resources"}
+# It comes with every environment. setuptools, which colorzero asks for, does not since Python 3.12.
+INSTALLERS = {"pip"}
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 package = importlib.import_module(sys.argv[1])

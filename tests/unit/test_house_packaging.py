@@ -23,6 +23,8 @@ from scripts.write_requirements import pins as pins_of
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = {"fleetpulse", "generators", "consumer", "model", "api", "bot"}
+# A replay draws its bar with it, and says so where an agent alone is installed.
+SAID_WHEN_MISSING = {"generators": {"rich"}}
 PROCESSES = {
     "generators": "agent",
     "consumer": "consumer",
@@ -168,7 +170,7 @@ def test_a_process_imports_only_what_its_extra_installs(folder: str, extra: str)
         if not {canonicalize_name(name) for name in distributions.get(module, ())} & set(installed)
     }
 
-    assert not missing
+    assert missing == SAID_WHEN_MISSING.get(folder, set())
 
 
 class ForTypesOnly(ast.NodeTransformer):

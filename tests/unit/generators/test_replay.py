@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import math
 import signal
 import threading
@@ -330,6 +331,14 @@ class TestTheCommand:
 
         with pytest.raises(StartError, match="has t_s, seconds since its begin, and no dates"):
             replay.main(arguments, load(AgentSettings, data=tmp_path))
+
+    def test_where_an_agent_alone_is_installed_it_says_what_to_add(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+        with pytest.raises(StartError, match="pip install rich"):
+            replay.main(options("readings.csv"), load(AgentSettings, data=tmp_path))
 
     def test_without_a_broker_it_says_what_to_do(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
