@@ -23,6 +23,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         key, text = device_key(options.name, now_ms=SystemClock().now_ms())
         store = open_store(settings.store_url, aws=settings.aws, retention=settings.retention)
         try:
+            older = [
+                each.key_id
+                for each in store.keys.all()
+                if each.device_id == options.name and each.revoked_at is None
+            ]
             store.keys.put(key)
         finally:
             store.close()
@@ -35,6 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"Run this on {options.name}; it is shown once. `fleetpulse keys revoke {key.key_id}` ends"
         " its key.\n"
     )
+    for key_id in older:
+        sys.stderr.write(
+            f"{options.name} has another key still: `fleetpulse keys revoke {key_id}` ends it.\n"
+        )
     return 0
 
 

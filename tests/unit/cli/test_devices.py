@@ -40,6 +40,28 @@ def test_the_key_in_the_line_sends_readings_of_this_device_and_no_more(
     assert (key.name, key.scopes, key.device_id) == ("pi-attic", ["ingest"], "pi-attic")
 
 
+def test_a_key_that_works_still_is_told_and_an_ended_one_is_not(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["add", "pi-attic", "--address", API])
+    main(["add", "pi-cellar", "--address", API])
+    store = open_store(url)
+    (first,) = [key.key_id for key in store.keys.all() if key.device_id == "pi-attic"]
+    capsys.readouterr()
+
+    main(["add", "pi-attic", "--address", API])
+    told = capsys.readouterr().err
+    store.keys.revoke(first, at=1)
+    main(["add", "pi-attic", "--address", API])
+    later = capsys.readouterr().err
+    store.close()
+
+    assert told.count("has another key still") == 1
+    assert f"pi-attic has another key still: `fleetpulse keys revoke {first}` ends it.\n" in told
+    assert first not in later
+    assert later.count("has another key still") == 1
+
+
 def test_the_line_is_one_that_install_understands(capsys: pytest.CaptureFixture[str]) -> None:
     main(["add", "pc-7", "--kind", "pc", "--address", API + "/"])
 
