@@ -30,18 +30,26 @@ def device_key(device_id: str, *, now_ms: int) -> tuple[ApiKey, str]:
     return make_key(device_id, [Scope.INGEST], now_ms=now_ms, device_id=device_id)
 
 
-def install_line(device_id: str, kind: MachineKind, address: str, key: str) -> str:
+def install_line(
+    device_id: str, kind: MachineKind, address: str, key: str, *, wheel: str | None = None
+) -> str:
     """What to run on the device: it installs fleetpulse, and its agent as a service.
 
+    wheel: a file there or an address, where no package index has this version.
     The key goes through a pipe, so that no list of processes shows it. The agent is of our own
     version: one that is newer than the consumer may say what that cannot read.
     """
     # A Pi's way to its pins (lgpio) comes with the system, not from pip.
     seeing = "--system-site-packages " if kind is MachineKind.RASPBERRY else ""
+    package = "fleetpulse[agent]"
+    if wheel is None:
+        package += f"=={__version__}"
+    else:
+        package = f"{package} @ {wheel}" if "://" in wheel else f"{wheel}[agent]"
     where = f"--api {shlex.quote(address)} --device-id {device_id} --key-file -"
     return (
         f"sudo python3 -m venv {seeing}{PLACE}"
-        f" && sudo {PLACE}/bin/pip install 'fleetpulse[agent]=={__version__}'"
+        f" && sudo {PLACE}/bin/pip install {shlex.quote(package)}"
         f" && echo {key} | sudo {PLACE}/bin/fleetpulse agent install {kind} {where}"
     )
 

@@ -35,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"fleetpulse devices: {problem}\n")
         return 2 if isinstance(problem, SettingsError | InvalidWish) else 1
     # Shown once the key is kept, and never again.
-    sys.stdout.write(f"{install_line(options.name, options.kind, address, text)}\n")
+    line = install_line(options.name, options.kind, address, text, wheel=options.wheel)
+    sys.stdout.write(f"{line}\n")
     sys.stderr.write(
         f"Run this on {options.name}; it is shown once. `fleetpulse keys revoke {key.key_id}` ends"
         " its key.\n"
@@ -68,6 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument(
         "--address", metavar="URL", help="where it finds the API (what the settings say)"
+    )
+    one.add_argument(
+        "--wheel",
+        metavar="FILE",
+        help="install this one, a file there or an address (this version, from the package index)",
     )
     return parser
 

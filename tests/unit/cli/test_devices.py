@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fleetpulse import __version__
 from fleetpulse.cli.devices import main
 from fleetpulse.clock import SystemClock
 from fleetpulse.errors import InvalidWish
@@ -71,6 +72,27 @@ def test_the_line_is_one_that_install_understands(capsys: pytest.CaptureFixture[
     assert line.count("\n") == 1
     assert (options.kind, options.api, options.device_id) == ("pc", API, "pc-7")
     assert options.key_file == "-"
+
+
+@pytest.mark.parametrize(
+    ("words", "package"),
+    [
+        ((), f"fleetpulse[agent]=={__version__}"),
+        (("--wheel", "./my wheel.whl"), "./my wheel.whl[agent]"),
+        (
+            ("--wheel", "https://lab.example.org/fleetpulse-0.1.0-py3-none-any.whl"),
+            "fleetpulse[agent] @ https://lab.example.org/fleetpulse-0.1.0-py3-none-any.whl",
+        ),
+    ],
+)
+def test_pip_is_asked_for_one_requirement(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], package: str
+) -> None:
+    main(["add", "pi-attic", "--address", API, *words])
+
+    asked = shlex.split(capsys.readouterr().out)
+    first = asked.index("install") + 1
+    assert asked[first : first + 2] == [package, "&&"]
 
 
 @pytest.mark.parametrize(("kind", "sees"), [("raspberry", True), ("pc", False)])
