@@ -10,8 +10,10 @@ from fleetpulse.cli.keys import address_of
 from fleetpulse.clock import SystemClock
 from fleetpulse.errors import FleetpulseError, InvalidWish, SettingsError
 from fleetpulse.joining import MachineKind, api_address, device_key, install_line
+from fleetpulse.keys import Purpose, in_force, may, purpose_of
 from fleetpulse.settings import ApiSettings, load
 from fleetpulse.stores import open_store
+from fleetpulse.stores.protocols import ApiKey, Scope
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,11 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         key, text = device_key(options.name, now_ms=SystemClock().now_ms())
         store = open_store(settings.store_url, aws=settings.aws, retention=settings.retention)
         try:
-            older = [
-                each.key_id
-                for each in store.keys.all()
-                if each.device_id == options.name and each.revoked_at is None
-            ]
+            older = _working(store.keys.all(), options.name, key.created_at)
             store.keys.put(key)
         finally:
             store.close()
@@ -46,6 +44,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{options.name} has another key still: `fleetpulse keys revoke {key_id}` ends it.\n"
         )
     return 0
+
+
+def _working(keys: Sequence[ApiKey], device_id: str, now_ms: int) -> list[str]:
+    """The public parts of the keys with which this device may send readings."""
+    return [
+        key.key_id
+        for key in keys
+        if key.device_id == device_id
+        and purpose_of(key) is Purpose.KEY
+        and may(key, Scope.INGEST)
+        and in_force(key, now_ms)
+    ]
 
 
 def _address_for_others(address: str) -> str:

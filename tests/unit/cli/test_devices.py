@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from fleetpulse import __version__
 from fleetpulse.cli.devices import main
 from fleetpulse.clock import SystemClock
 from fleetpulse.errors import InvalidWish
-from fleetpulse.joining import api_address
+from fleetpulse.joining import api_address, device_key
 from fleetpulse.keys import Purpose, find
 from fleetpulse.stores import open_store
+from fleetpulse.stores.protocols import Scope
 from generators.service import _parser as install_parser
 
 API = "https://fleet.example.org"
@@ -61,6 +64,29 @@ def test_a_key_that_works_still_is_told_and_an_ended_one_is_not(
     assert f"pi-attic has another key still: `fleetpulse keys revoke {first}` ends it.\n" in told
     assert first not in later
     assert later.count("has another key still") == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"expires_at": 2},
+        {"scopes": [Scope.READ]},
+        {"device_id": "pi-cellar"},
+        {"key_id": "l1234567"},
+    ],
+    ids=["expired", "reads only", "of another device", "a login link"],
+)
+def test_what_sends_no_readings_of_it_is_no_other_key(
+    url: str, capsys: pytest.CaptureFixture[str], other: dict[str, Any]
+) -> None:
+    like, _ = device_key("pi-attic", now_ms=1)
+    store = open_store(url)
+    store.keys.put(msgspec.structs.replace(like, **other))
+    store.close()
+
+    main(["add", "pi-attic", "--address", API])
+
+    assert "another key" not in capsys.readouterr().err
 
 
 def test_the_line_is_one_that_install_understands(capsys: pytest.CaptureFixture[str]) -> None:
