@@ -20,7 +20,7 @@ _SQL = ("sqlite:", "postgresql+psycopg:")
 def open_existing(
     url: str, *, aws: AwsKeys | None = None, retention: Retention = _DEFAULT_RETENTION
 ) -> Store:
-    """As open_store, for who only reads: no database is made or migrated."""
+    """As open_store, for who only reads: no file is made, and no older tables are migrated."""
     if url.startswith(_SQLITE_FILE) and not Path(url.removeprefix(_SQLITE_FILE)).is_file():
         raise StoreError(
             f"There is no store {url.removeprefix(_SQLITE_FILE)}: name another in FLEETPULSE_STORE."

@@ -28,8 +28,8 @@ from fleetpulse.stores.sql_tables import readings
 class SqlStore:
     """The store at `sqlite:///FILE` or `postgresql+psycopg://…`, its tables made or migrated.
 
-    as_it_is: neither; tables of another version are refused. Raises SettingsError for an address
-    that is none, StoreError for a database that cannot be used.
+    as_it_is: tables of another version are refused, not migrated. Raises SettingsError for an
+    address that is none, StoreError for a database that cannot be used.
     """
 
     look_every_s = 0.3

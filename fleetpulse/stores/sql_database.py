@@ -32,7 +32,8 @@ class Database(ABC):
     """An open database whose tables are as this fleetpulse needs them.
 
     name: what people know it by; holds no secret. reader, writer: where transactions begin.
-    as_it_is: refuse tables of another version instead of migrating them.
+    as_it_is: refuse tables of another version instead of migrating them; where there are none, they
+    are made.
     """
 
     driver_error: ClassVar[type[Exception]]
@@ -47,8 +48,7 @@ class Database(ABC):
             self.prepare()
             if as_it_is:
                 sql_schema.refuse_another(self)
-            else:
-                sql_schema.bring_up_to_date(self)
+            sql_schema.bring_up_to_date(self)
         except BaseException:
             self.close()
             raise

@@ -73,15 +73,15 @@ def _migrate_alone(database: Migrated) -> None:
 
 
 def refuse_another(database: Migrated) -> None:
-    """Raise StoreError unless there are tables of this version; nothing is changed."""
+    """Raise StoreError for tables of another version; nothing is changed."""
     with database.reads() as connection:
         version = _version(connection, database.name)
-    if version == REVISION:
+    if version in (None, REVISION):
         return
     refuse_unknown(version, database.name)
     raise StoreError(
-        f"The store {database.name} has version {version or 'none'}, this fleetpulse reads"
-        f" {REVISION}: copy it, then start a process, which migrates it (docs/upgrade.md)."
+        f"The store {database.name} has version {version}, this fleetpulse reads {REVISION}: copy"
+        " it, then start a process, which migrates it (docs/upgrade.md)."
     )
 
 
