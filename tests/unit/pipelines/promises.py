@@ -101,7 +101,9 @@ PROMISES = {
     ),
     "lint-delivery": Promise(("uses: actions/checkout\n", "run: scripts/check_delivery.sh\n")),
     "unittests-gate": Promise(("uses: actions/checkout\n", "run: bash .ci/run\n")),
-    "unittests-images": Promise(("uses: actions/checkout\n", "run: make images\n")),
+    "unittests-delivery": Promise(
+        ("uses: actions/checkout\n", "run: make delivery\n", "run: make images\n")
+    ),
     "unittests-versions": Promise(
         (
             "uses: actions/checkout\n",
