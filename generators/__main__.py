@@ -6,7 +6,6 @@ import argparse
 import importlib
 import logging
 import re
-import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from fleetpulse.errors import FleetpulseError, SettingsError
 from fleetpulse.health import Health
 from fleetpulse.lifetime import on_stop_signal
 from fleetpulse.settings import AgentSettings, load
-from generators.agent import Agent, Source
+from generators.agent import Agent, Source, host_name
 from generators.observed import Observed
 from generators.publish import Publisher
 from generators.spool import Spool
@@ -103,13 +102,13 @@ def _run(words: list[str]) -> int:
     settings = load(AgentSettings, interval_s=getattr(arguments, "interval", None), **given)
     logs.configure("agent", settings)
     if kind.point is not None:
-        run_agent(_source_of(kind.point, settings), settings, settings.device_id or _host_name())
+        run_agent(_source_of(kind.point, settings), settings, settings.device_id or host_name())
         return 0
     module = importlib.import_module(kind.module)
     if kind.name == "replay":
         return int(module.main(arguments, settings))
     source: Source = module.source_from(arguments if kind.own_options else settings)
-    default_id = f"simulated-{source.kind}" if kind.own_options else _host_name()
+    default_id = f"simulated-{source.kind}" if kind.own_options else host_name()
     run_agent(source, settings, settings.device_id or default_id)
     return 0
 
@@ -156,11 +155,6 @@ def _parser(known: Mapping[str, Kind], chosen: Kind | None) -> argparse.Argument
         if kind is chosen and kind.own_options:
             importlib.import_module(kind.module).add_arguments(agent)
     return parser
-
-
-def _host_name() -> str:
-    """This host's name, as far as it can be a device id."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:64] or "unnamed"
 
 
 def run_agent(source: Source, settings: AgentSettings, device_id: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -34,6 +36,11 @@ class Source(Protocol):
         at_ms: now, in Unix ms. Called once per tick; a real machine measures, a simulated one
         moves on to that moment (the first call may be any time, later ones may skip).
         """
+
+
+def host_name() -> str:
+    """This host's name, as far as it can be a device id."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:64] or "unnamed"
 
 
 def next_due(due_ms: int, now_ms: int, interval_ms: int) -> int:

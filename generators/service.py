@@ -19,6 +19,7 @@ from pathlib import Path
 
 from fleetpulse.errors import StartError
 from generators import service_status
+from generators.agent import host_name
 from generators.service_place import groups_of, need_a_program, need_files
 from generators.service_settings import agent_values, kept_values
 from generators.service_unit import (
@@ -31,7 +32,7 @@ from generators.service_unit import (
     settings_text,
     unit_text,
 )
-from generators.upload import Poster, told
+from generators.upload import Poster, key_tried, told
 
 SYSTEM = Path("/")
 SYSTEMCTL_S = 60.0
@@ -109,10 +110,12 @@ def status(options: argparse.Namespace) -> int:
 
 
 def _tried(values: Mapping[str, str]) -> str:
-    """What the API says of the key, asked with no readings. Raises StartError when it refuses."""
-    post = Poster(values["FLEETPULSE_API"], values["FLEETPULSE_INGEST_KEY"], TRY_S)
-    answer = post(b"[]")
-    post.close()
+    """What the API says of the key. Raises StartError when it refuses it for this device."""
+    device_id = values.get("FLEETPULSE_DEVICE_ID") or host_name()
+    with contextlib.closing(
+        Poster(values["FLEETPULSE_API"], values["FLEETPULSE_INGEST_KEY"], TRY_S)
+    ) as post:
+        answer = key_tried(post, device_id)
     if answer.accepted is not None:
         return "The API takes the key."
     if answer.status is None or answer.status == 429 or answer.status >= 500:  # it may pass

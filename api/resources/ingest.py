@@ -44,7 +44,10 @@ SENT_READINGS = Model(
             required=True,
             description=f"Up to {MOST_READINGS} readings; a bare list of them is taken too",
             max_items=MOST_READINGS,
-        )
+        ),
+        "device_id": optional(
+            words("Whose key this should be: tried also with no readings", "pi-attic")
+        ),
     },
 )
 ACCEPTED = Model("Accepted", {"accepted": count("Readings that Kafka has acknowledged", 2)})
@@ -61,6 +64,7 @@ class Posted(msgspec.Struct, frozen=True):
     """The body as an object; each reading still as it was written."""
 
     readings: list[msgspec.Raw]
+    device_id: str | None = None
 
 
 _decode = msgspec.json.Decoder(list[msgspec.Raw] | Posted).decode
@@ -103,12 +107,20 @@ class Ingest(Resource):
 
 
 def documents_in(body: bytes) -> list[bytes]:
-    """Each reading in a body, as it was written. Raises BadRequest or RequestEntityTooLarge."""
+    """Each reading in a body, as it was written.
+
+    Raises BadRequest, RequestEntityTooLarge, and Forbidden when it names another device.
+    """
     try:
         posted = _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
         raise BadRequest(f"The body is no list of readings: {problem}.") from problem
-    raw = posted.readings if isinstance(posted, Posted) else posted
+    if isinstance(posted, Posted):
+        raw = posted.readings
+        if posted.device_id is not None and not is_own(posted.device_id):
+            raise Forbidden(f"This key sends readings of the device {caller().device_id!r} only.")
+    else:
+        raw = posted
     if len(raw) > MOST_READINGS:
         raise RequestEntityTooLarge(
             f"{len(raw)} readings at once; send at most {MOST_READINGS}, and the others after that."
@@ -140,12 +152,17 @@ def records_of(documents: Sequence[bytes]) -> list[Record]:
 
 def check_devices(readings: Sequence[Reading]) -> None:
     """Raises Forbidden for a reading of a device that is not the caller's."""
-    own = caller().device_id
     for index, reading in enumerate(readings):
-        if own is not None and reading.device_id != own:
+        if not is_own(reading.device_id):
             raise Forbidden(
-                f"This key sends readings of the device {own!r} only; number {index} is of another."
+                f"This key sends readings of the device {caller().device_id!r} only;"
+                f" number {index} is of another."
             )
+
+
+def is_own(device_id: str) -> bool:
+    """Whether the caller may send readings of this device."""
+    return caller().device_id in (None, device_id)
 
 
 def wrong_kinds(readings: Sequence[Reading]) -> list[dict[str, object]]:

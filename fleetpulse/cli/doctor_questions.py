@@ -133,8 +133,13 @@ def ingest_api() -> str:
     where = _shown(settings.api, "FLEETPULSE_API")
     if status != http.client.OK:
         raise NotWell(f"{where} answers {status}, not as the API does; check FLEETPULSE_API.")
-    if refusal := _refusal_of_no_readings(settings.api, settings.ingest_key.get_secret_value()):
-        raise NotWell(refusal)
+    from generators.agent import host_name
+    from generators.upload import Poster, key_tried, told
+
+    with closing(Poster(settings.api, settings.ingest_key.get_secret_value(), CLIENT_S)) as post:
+        answer = key_tried(post, settings.device_id or host_name())
+    if answer.accepted is None:
+        raise NotWell(told(answer))
     return f"{where} answers, and takes the key"
 
 
@@ -151,15 +156,6 @@ QUESTIONS: tuple[Question, ...] = (
     Question(part="models", variable="FLEETPULSE_MODELS", extra="consumer", ask=models),
     Question(part="Telegram", variable="TELEGRAM_TOKEN", extra="bot", ask=telegram),
 )
-
-
-def _refusal_of_no_readings(api: str, key: str) -> str | None:
-    """What the API says against this key, asked to take nothing; None: it takes it."""
-    from generators.upload import Poster, told
-
-    with closing(Poster(api, key, CLIENT_S)) as post:
-        answer = post(b"[]")
-    return None if answer.accepted is not None else told(answer)
 
 
 def _answer_of(url: str, variable: str) -> tuple[int, bytes]:

@@ -18,6 +18,7 @@ from fleetpulse.clock import ManualClock
 from fleetpulse.keys import make_key
 from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Scope
+from generators.upload import Answer, key_tried
 from tests.unit.api.builders import (
     NOON,
     FakePublisher,
@@ -157,6 +158,37 @@ def test_a_key_sends_of_its_own_device_only(store: MemoryStore, publisher: FakeP
     assert "number 1" in document(answer)["detail"]
     assert publisher.records == []
     assert client.post(PATH, json=[sent("pi-1")], headers=header).status_code == 202
+
+
+def test_a_key_is_tried_without_a_reading(store: MemoryStore, publisher: FakePublisher) -> None:
+    client, header = locked(store, publisher)
+
+    def tried(device_id: str, headers: dict[str, str]) -> TestResponse:
+        def post(body: bytes) -> Answer:
+            answers.append(
+                client.post(PATH, data=body, content_type="application/json", headers=headers)
+            )
+            return Answer()
+
+        answers: list[TestResponse] = []
+        key_tried(post, device_id)
+        return answers[0]
+
+    own = tried("pi-1", header)
+    assert (own.status_code, document(own)) == (202, {"accepted": 0})
+    assert tried("pi-2", header).status_code == 403
+    assert tried("pi-1", HOST | {"Authorization": "Bearer fp_wrong"}).status_code == 401
+    assert publisher.records == []
+
+
+def test_readings_of_a_named_device_are_still_checked_one_by_one(
+    store: MemoryStore, publisher: FakePublisher
+) -> None:
+    client, header = locked(store, publisher)
+
+    body = {"device_id": "pi-1", "readings": [sent("pi-2")]}
+
+    assert client.post(PATH, json=body, headers=header).status_code == 403
 
 
 def test_a_key_that_posts_too_often_waits_and_others_do_not(

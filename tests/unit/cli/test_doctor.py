@@ -170,7 +170,9 @@ def test_the_api_is_well_when_it_says_so_and_takes_the_key(
         return status, b""
 
     monkeypatch.setattr(doctor_questions, "_answer_of", answer)
-    monkeypatch.setattr(Poster, "__call__", lambda _, body: taken if body == b"[]" else None)
+    monkeypatch.setenv("FLEETPULSE_DEVICE_ID", "pi-7")
+    asked = b'{"device_id":"pi-7","readings":[]}'
+    monkeypatch.setattr(Poster, "__call__", lambda _, body: taken if body == asked else None)
 
     found = asked_of("API for agents")
 

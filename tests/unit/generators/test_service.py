@@ -372,9 +372,10 @@ class TestOnThisSystem:
     ) -> None:
         asked = answering(monkeypatch, Answer(status=status))
 
-        assert main(["install", "pc", *API, "--key-file", key_file]) == 1
+        words = ["install", "pc", *API, "--key-file", key_file, "--device-id", "pi-7"]
+        assert main(words) == 1
 
-        assert asked == [(API[1], KEY, b"[]")]
+        assert asked == [(API[1], KEY, b'{"device_id":"pi-7","readings":[]}')]
         assert told(Answer(status=status)) in capsys.readouterr().err
         assert written(system) == []
         assert self.asked(tmp_path) == []
