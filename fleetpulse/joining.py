@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from enum import StrEnum
 from urllib.parse import urlsplit
 
 from fleetpulse import __version__
 from fleetpulse.errors import InvalidWish
-from fleetpulse.keys import make_key
+from fleetpulse.keys import Purpose, in_force, make_key, may, purpose_of
 from fleetpulse.stores.protocols import ApiKey, Scope
 from fleetpulse.web_guard import is_loopback
 from fleetpulse.wire import is_identifier
@@ -30,6 +31,20 @@ def device_key(device_id: str, *, now_ms: int) -> tuple[ApiKey, str]:
     return make_key(device_id, [Scope.INGEST], now_ms=now_ms, device_id=device_id)
 
 
+def other_keys(keys: Iterable[ApiKey], new: ApiKey) -> list[ApiKey]:
+    """Those with which the device of the new key may send readings still, oldest first."""
+    found = (
+        key
+        for key in keys
+        if key.device_id == new.device_id
+        and key.key_id != new.key_id
+        and purpose_of(key) is Purpose.KEY
+        and may(key, Scope.INGEST)
+        and in_force(key, new.created_at)
+    )
+    return sorted(found, key=lambda key: (key.created_at, key.key_id))
+
+
 def install_line(
     device_id: str, kind: MachineKind, address: str, key: str, *, wheel: str | None = None
 ) -> str:
@@ -37,8 +52,10 @@ def install_line(
 
     wheel: a file there or an address, where no package index has this version.
     The key goes through a pipe, so that no list of processes shows it. The agent is of our own
-    version: one that is newer than the consumer may say what that cannot read.
+    version: one that is newer than the consumer may say what that cannot read. Raises InvalidWish.
     """
+    if wheel is not None and not (wheel.strip() and wheel.isprintable()):
+        raise InvalidWish("A wheel is named by a file or an address, in one line.")
     # A Pi's way to its pins (lgpio) comes with the system, not from pip.
     seeing = "--system-site-packages " if kind is MachineKind.RASPBERRY else ""
     package = "fleetpulse[agent]"
@@ -61,7 +78,8 @@ def api_address(address: str) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
-    if host is None or parts.scheme not in ("http", "https") or is_loopback(host) or "@" in address:
+    is_address = host is not None and parts.scheme in ("http", "https") and address.isprintable()
+    if not is_address or is_loopback(host or "") or "@" in address:
         raise InvalidWish(
             "Say by which address other machines find the API: https://HOST, or http://HOST:PORT."
         )

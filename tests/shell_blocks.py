@@ -6,9 +6,10 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.source import ROOT
+
+
 PAGES = (
     "README.md",
     "CONTRIBUTING.md",

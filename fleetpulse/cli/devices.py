@@ -6,14 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from fleetpulse.cli.keys import address_of
+from fleetpulse.cli.keys import address_of, minute_of
 from fleetpulse.clock import SystemClock
 from fleetpulse.errors import FleetpulseError, InvalidWish, SettingsError
-from fleetpulse.joining import MachineKind, api_address, device_key, install_line
-from fleetpulse.keys import Purpose, in_force, may, purpose_of
+from fleetpulse.joining import MachineKind, api_address, device_key, install_line, other_keys
 from fleetpulse.settings import ApiSettings, load
 from fleetpulse.stores import open_store
-from fleetpulse.stores.protocols import ApiKey, Scope
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,9 +21,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = load(ApiSettings)
         address = _address_for_others(options.address or address_of(settings))
         key, text = device_key(options.name, now_ms=SystemClock().now_ms())
+        line = install_line(options.name, options.kind, address, text, wheel=options.wheel)
         store = open_store(settings.store_url, aws=settings.aws, retention=settings.retention)
         try:
-            older = _working(store.keys.all(), options.name, key.created_at)
+            older = other_keys(store.keys.all(), key)
             store.keys.put(key)
         finally:
             store.close()
@@ -33,29 +32,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"fleetpulse devices: {problem}\n")
         return 2 if isinstance(problem, SettingsError | InvalidWish) else 1
     # Shown once the key is kept, and never again.
-    line = install_line(options.name, options.kind, address, text, wheel=options.wheel)
     sys.stdout.write(f"{line}\n")
     sys.stderr.write(
-        f"Run this on {options.name}; it is shown once. `fleetpulse keys revoke {key.key_id}` ends"
-        " its key.\n"
+        f"Run this on {options.name}, with a space before it: most shells then keep it out of their"
+        f" history. It is shown once; `fleetpulse keys revoke {key.key_id}` ends its key.\n"
     )
-    for key_id in older:
+    for each in older:
         sys.stderr.write(
-            f"{options.name} has another key still: `fleetpulse keys revoke {key_id}` ends it.\n"
+            f"{options.name} has another key still, of {minute_of(each.created_at)}:"
+            f" `fleetpulse keys revoke {each.key_id}` ends it.\n"
         )
     return 0
-
-
-def _working(keys: Sequence[ApiKey], device_id: str, now_ms: int) -> list[str]:
-    """The public parts of the keys with which this device may send readings."""
-    return [
-        key.key_id
-        for key in keys
-        if key.device_id == device_id
-        and purpose_of(key) is Purpose.KEY
-        and may(key, Scope.INGEST)
-        and in_force(key, now_ms)
-    ]
 
 
 def _address_for_others(address: str) -> str:

@@ -120,13 +120,13 @@ def row_of(key: ApiKey, now_ms: int) -> tuple[str, ...]:
         key.name,
         ",".join(key.scopes),
         key.device_id or "-",
-        _day(key.created_at),
-        "never" if key.expires_at is None else _day(key.expires_at),
+        minute_of(key.created_at),
+        "never" if key.expires_at is None else minute_of(key.expires_at),
         "in force" if in_force(key, now_ms) else ended,
     )
 
 
-def _day(at_ms: int) -> str:
+def minute_of(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
 
 

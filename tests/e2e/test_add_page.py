@@ -60,6 +60,21 @@ def test_a_reading_from_before_is_not_the_one_that_is_waited_for(
     expect(card).to_contain_text("Its first reading has come", timeout=PATIENCE_MS)
 
 
+def test_the_wheel_is_in_the_line_and_a_key_from_before_is_told(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/add")
+    add(page, "pi-1")
+    card = page.get_by_role("region", name="Install line")
+    expect(card).not_to_contain_text("another key")
+    first = card.locator("code").inner_text()
+
+    page.locator("[name=wheel]").fill("./fleetpulse.whl")
+    add(page, "pi-1")
+
+    expect(card.locator("code")).to_contain_text("pip install './fleetpulse.whl[agent]'")
+    (key_id,) = re.findall(r"echo fp_([^_]+)_", first)
+    expect(card.get_by_role("listitem")).to_contain_text(f"“fleetpulse keys revoke {key_id}”")
+
+
 @pytest.mark.parametrize(
     ("name", "address", "says"),
     [

@@ -17,8 +17,8 @@ import pytest
 import fleetpulse
 from fleetpulse.cli import COMMANDS
 from tests.services.missing import without
+from tests.source import ROOT, copy_source
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("fleetpulse", "generators", "consumer", "model", "api", "bot")
 BESIDE_THE_CODE = {".skops", ".html", ".css", ".js", ".svg"}
 # What each extra is for, by package.
@@ -59,11 +59,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The sdist of this source tree, and the wheel that is built from it."""
     folder = tmp_path_factory.mktemp("release")
     source = folder / "source"
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
-    for name in filter(None, map(bytes.decode, listed.stdout.split(b"\0"))):
-        if (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, source / name)
+    copy_source(source)
     (source / ".env").write_text("KAFKA_CLUSTER_SECRET=mine\n")
     (source / "api" / ".env").write_text("KAFKA_CLUSTER_SECRET=mine\n")
     subprocess.run(

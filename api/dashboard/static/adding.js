@@ -3,6 +3,7 @@
 import { attempt } from "./deeds.js";
 import { element, field, setText } from "./dom.js";
 import { panel } from "./fleet.js";
+import { moment } from "./format.js";
 import { may } from "./me.js";
 import * as rest from "./rest.js";
 
@@ -41,18 +42,20 @@ function joiningForm(show) {
   const name = element("input", { type: "text", name: "device", required: true, maxLength: 64, autocomplete: "off", spellcheck: false, placeholder: "pi-attic" });
   const kind = element("select", { name: "kind" }, ...KINDS.map(([value, label]) => element("option", { value }, label)));
   const address = element("input", { type: "text", inputMode: "url", name: "address", required: true, value: ownAddress(), autocomplete: "off", spellcheck: false, placeholder: `${location.protocol}//fleet.example.org` });
+  const wheel = element("input", { type: "text", name: "wheel", autocomplete: "off", spellcheck: false, placeholder: "./fleetpulse-0.1.0-py3-none-any.whl" });
   const says = element("p", { className: "says is-failed", role: "status" });
   const form = element("form", { className: "person", noValidate: true },
     element("div", { className: "fields" },
       field("Name", name, "How it is called here: letters, digits and . _ -"),
       field("Machine", kind, "With systemd, as Debian, Ubuntu and Raspberry Pi OS have it."),
-      field("Address of this API", address, "By which the machine finds it: not 127.0.0.1.")),
+      field("Address of this API", address, "By which the machine finds it: not 127.0.0.1."),
+      field("Wheel", wheel, "Only where PyPI has no fleetpulse of this version: a file on the machine, or an address.")),
     element("div", { className: "buttons" }, element("button", { type: "submit", className: "apply" }, "Show the line")),
     says);
   form.addEventListener("submit", async (submit) => {
     submit.preventDefault();
     const deviceId = name.value.trim();
-    const wanted = { kind: kind.value, address: address.value.trim() };
+    const wanted = { kind: kind.value, address: address.value.trim(), wheel: wheel.value.trim() || null };
     if (await attempt(async () => show(await rest.joining(deviceId, wanted)), says)) form.reset();
   });
   return panel("Which machine", element("div", { className: "tools" }), form);
@@ -63,9 +66,10 @@ function joiningCard() {
   const line = element("code", { className: "install" });
   const copy = element("button", { type: "button", className: "deed" }, "Copy");
   const once = element("p", { className: "hint" });
+  const older = element("ul", { className: "hint" });
   const state = element("p", { role: "status" });
   const node = element("section", { className: "panel pairing", "aria-label": "Install line", hidden: true },
-    title, line, copy, once, state);
+    title, line, copy, once, older, state);
   let waitsFor = null; // {deviceId, seenAt}: the newest reading that there was before
 
   copy.addEventListener("click", async () => {
@@ -77,12 +81,14 @@ function joiningCard() {
 
   return {
     node,
-    async show({ device_id: deviceId, key_id: keyId, install }) {
+    async show({ device_id: deviceId, key_id: keyId, install, other_keys: others }) {
       waitsFor = { deviceId, seenAt: await rest.lastSeen(deviceId) };
       node.hidden = false;
       setText(title, `Run this on ${deviceId}`);
       setText(line, install);
-      setText(once, `It is shown once. “fleetpulse keys revoke ${keyId}” ends its key.`);
+      setText(once, `With a space before it, most shells keep it out of their history. It is shown once; “fleetpulse keys revoke ${keyId}” ends its key.`);
+      older.replaceChildren(...others.map(({ key_id: other, created_at: at }) =>
+        element("li", {}, `${deviceId} has another key still, of ${moment(at, { seconds: false })}: “fleetpulse keys revoke ${other}” ends it.`)));
       setText(state, "Waiting for its first reading …");
       title.focus();
     },

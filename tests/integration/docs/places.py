@@ -24,6 +24,7 @@ from tests.services.missing import without
 from tests.services.ports import free_ports
 from tests.services.schema_registry import SchemaRegistry
 from tests.shell_blocks import ROOT
+from tests.source import copy_source
 
 SECOND_MS = 1000
 
@@ -81,6 +82,13 @@ def a_program(path: Path, line: str) -> None:
 def a_folder(folder: Path) -> Iterator[Place]:
     """A folder in which nothing was done yet."""
     yield Place(folder=folder)
+
+
+@contextmanager
+def a_clone(folder: Path) -> Iterator[Place]:
+    """A clone in which everything is installed."""
+    copy_source(folder)
+    yield Place(folder=folder, instead={".venv/bin/pip": f"{sys.executable} -m pip"})
 
 
 @contextmanager
@@ -163,6 +171,7 @@ def a_file(folder: Path) -> Iterator[Place]:
 
 
 PLACES: Mapping[str, Callable[[Path], AbstractContextManager[Place]]] = {
+    "clone": a_clone,
     "api": an_api,
     "simulator": a_simulator,
     "registry": a_registry,

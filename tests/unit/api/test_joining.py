@@ -37,12 +37,28 @@ def test_the_line_is_for_the_kind_of_machine(client: FlaskClient) -> None:
     assert "--system-site-packages" not in joined["install"]
 
 
+def test_the_line_installs_the_wheel_that_is_asked_for(client: FlaskClient) -> None:
+    joined = document(client.post(PATH, json={"address": ADDRESS, "wheel": "./a wheel.whl"}))
+
+    assert "pip install './a wheel.whl[agent]' " in joined["install"]
+
+
+def test_keys_that_the_device_has_still_are_named(client: FlaskClient) -> None:
+    first = document(client.post(PATH, json={"address": ADDRESS}))
+    client.post(PATH.replace("attic", "cellar"), json={"address": ADDRESS})
+    second = document(client.post(PATH, json={"address": ADDRESS}))
+
+    assert first["other_keys"] == []
+    assert second["other_keys"] == [{"key_id": first["key_id"], "created_at": NOON}]
+
+
 @pytest.mark.parametrize(
     ("path", "body", "says"),
     [
         (PATH, {"address": "http://localhost:8000"}, "other machines find the API"),
         (PATH, {"address": "fleet.lan"}, "other machines find the API"),
         (PATH, {"address": ADDRESS, "kind": "toaster"}, "kind"),
+        (PATH, {"address": ADDRESS, "wheel": ""}, "A wheel is named by"),
         (PATH, {}, "address"),
         ("/api/v1/devices/$(reboot)/key", {"address": ADDRESS}, "A device's name must be"),
     ],

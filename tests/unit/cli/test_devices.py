@@ -12,6 +12,7 @@ import pytest
 
 from fleetpulse import __version__
 from fleetpulse.cli.devices import main
+from fleetpulse.cli.keys import minute_of
 from fleetpulse.clock import SystemClock
 from fleetpulse.errors import InvalidWish
 from fleetpulse.joining import api_address, device_key
@@ -50,7 +51,8 @@ def test_a_key_that_works_still_is_told_and_an_ended_one_is_not(
     main(["add", "pi-attic", "--address", API])
     main(["add", "pi-cellar", "--address", API])
     store = open_store(url)
-    (first,) = [key.key_id for key in store.keys.all() if key.device_id == "pi-attic"]
+    (key,) = [key for key in store.keys.all() if key.device_id == "pi-attic"]
+    first, made = key.key_id, minute_of(key.created_at)
     capsys.readouterr()
 
     main(["add", "pi-attic", "--address", API])
@@ -61,7 +63,10 @@ def test_a_key_that_works_still_is_told_and_an_ended_one_is_not(
     store.close()
 
     assert told.count("has another key still") == 1
-    assert f"pi-attic has another key still: `fleetpulse keys revoke {first}` ends it.\n" in told
+    assert (
+        f"pi-attic has another key still, of {made}: `fleetpulse keys revoke {first}` ends it.\n"
+        in told
+    )
     assert first not in later
     assert later.count("has another key still") == 1
 
@@ -146,6 +151,8 @@ def test_the_address_is_that_of_the_settings(
         (["add", "pi-attic"], "--address: Say by which address other machines find the API"),
         (["add", "pi attic", "--address", API], "A device's name must be"),
         (["add", "$(reboot)", "--address", API], "A device's name must be"),
+        (["add", "pi-attic", "--address", API, "--wheel", " "], "A wheel is named by"),
+        (["add", "pi-attic", "--address", API, "--wheel", "a\nb.whl"], "A wheel is named by"),
     ],
     ids=repr,
 )
@@ -160,7 +167,14 @@ def test_what_is_wrong_is_said_and_no_key_is_made(
 
 @pytest.mark.parametrize(
     "address",
-    ["fleet.lan", "http://localhost:8000", "https://u:pw@fleet.lan", "http://[::", "http://h:x"],
+    [
+        "fleet.lan",
+        "http://localhost:8000",
+        "https://u:pw@fleet.lan",
+        "http://[::",
+        "http://h:x",
+        "http://h/\n",
+    ],
 )
 def test_an_address_that_another_machine_cannot_use_is_refused(address: str) -> None:
     with pytest.raises(InvalidWish):
