@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from tests.source import ROOT
 
-
 PAGES = (
     "README.md",
     "CONTRIBUTING.md",

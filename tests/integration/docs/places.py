@@ -23,8 +23,7 @@ from tests.integration.processes import running, until
 from tests.services.missing import without
 from tests.services.ports import free_ports
 from tests.services.schema_registry import SchemaRegistry
-from tests.shell_blocks import ROOT
-from tests.source import copy_source
+from tests.source import ROOT, copy_source
 
 SECOND_MS = 1000
 

@@ -10,7 +10,8 @@ import pytest
 
 from tests.integration.docs.places import Place
 from tests.services.postgres import PASSWORD, USER, Postgres
-from tests.shell_blocks import ROOT, blocks_of
+from tests.shell_blocks import blocks_of
+from tests.source import ROOT
 
 pytestmark = pytest.mark.integration
 

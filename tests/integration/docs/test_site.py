@@ -15,7 +15,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from scripts.site_pages import mermaid
 from tests.services.missing import without
-from tests.shell_blocks import ROOT
+from tests.source import ROOT
 
 pytestmark = pytest.mark.integration
 

@@ -14,7 +14,7 @@ from generators.service_unit import SETTINGS_FILE
 from tests.integration.docs.places import Place, answers
 from tests.integration.processes import running, stopped, until
 from tests.services.ports import free_ports
-from tests.shell_blocks import ROOT
+from tests.source import ROOT
 
 pytestmark = pytest.mark.integration
 

@@ -14,7 +14,8 @@ from fleetpulse.settings import PROCESS_SETTINGS, variables
 from generators.__main__ import KIND, SERVICE_WORDS
 from scripts.command_line import Main, main_of, parser_of, understood
 from tests.integration.docs.places import PLACES
-from tests.shell_blocks import PAGES, ROOT, Block, blocks, blocks_of, commands
+from tests.shell_blocks import PAGES, Block, blocks, blocks_of, commands
+from tests.source import ROOT
 
 # What a page may ask for that no test has.
 NEEDS = {

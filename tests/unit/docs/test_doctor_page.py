@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from fleetpulse.cli.doctor_questions import QUESTIONS
-from tests.shell_blocks import ROOT
+from tests.source import ROOT
 
 
 def test_every_part_that_doctor_asks_has_a_row() -> None:

@@ -10,7 +10,8 @@ from api.access import NEEDS
 from bot.commands import COMMANDS
 from fleetpulse.metrics import METRIC
 from generators.service_unit import SERVICE
-from tests.shell_blocks import PAGES, ROOT
+from tests.shell_blocks import PAGES
+from tests.source import ROOT
 from tests.unit.docs.test_commands import EXTRAS, OF_OTHERS, TARGETS, VARIABLES
 
 SETTING = re.compile(r"\b(?:FLEETPULSE|KAFKA|SCHEMA|TELEGRAM)_[A-Z_]*[A-Z]")
