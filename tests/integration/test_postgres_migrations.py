@@ -12,17 +12,19 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from fleetpulse.errors import StoreError
+from fleetpulse.stores.memory import MemoryStore
 from fleetpulse.stores.protocols import Resolution
 from fleetpulse.stores.rollups import DAY_MS
 from fleetpulse.stores.sql import SqlStore
-from fleetpulse.stores.sql_schema import FIRST, MIGRATIONS
+from fleetpulse.stores.sql_schema import MIGRATIONS
 from fleetpulse.stores.sql_tables import metadata
-from tests.contracts.builders import NOON, a_change, a_chat, a_delivery, a_key
-from tests.contracts.store import a_batch, everything
+from tests.contracts.builders import NOON, a_key
+from tests.contracts.old_stores import VERSIONS, assert_all_is_there, dump
 from tests.services.postgres import Postgres
-from tests.unit.stores.test_migrations import VERSION_1
 
 pytestmark = pytest.mark.integration
+
+WITHOUT_VERSION = "DELETE FROM fleetpulse_version"  # the dump has its own
 
 
 def differences(store: SqlStore) -> list[object]:
@@ -37,24 +39,25 @@ def differences(store: SqlStore) -> list[object]:
         return list(compare_metadata(context, metadata))
 
 
-def old_store(postgres: Postgres, name: str) -> None:
-    """Make a store of version 1 with something of everything, from before there were migrations."""
+def old_store(postgres: Postgres, name: str, version: int = 1) -> None:
+    """Make a store of that version with something of everything; 1: before migrations."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     engine = create_engine(postgres.url(name))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, FIRST)
+        command.upgrade(config, f"{version:04}")
     engine.dispose()
-    postgres.run("DROP TABLE fleetpulse_version", name)
+    postgres.run("DROP TABLE fleetpulse_version" if version == 1 else WITHOUT_VERSION, name)
     postgres.run("DELETE FROM schema_version", name)
     day = NOON // DAY_MS * DAY_MS
-    postgres.run(
-        "CREATE TABLE readings_20261122 PARTITION OF readings"
-        f" FOR VALUES FROM ({day}) TO ({day + DAY_MS})",
-        name,
-    )
-    for line in VERSION_1.splitlines():
+    for table in ("readings",) if version == 1 else ("readings", "minutes"):
+        postgres.run(
+            f"CREATE TABLE {table}_20261122 PARTITION OF {table}"
+            f" FOR VALUES FROM ({day}) TO ({day + DAY_MS})",
+            name,
+        )
+    for line in dump(version).splitlines():
         if line.startswith("INSERT"):
             # SQLite has no truth values; the only one is that a chat is active.
             is_chat = line.startswith('INSERT INTO "chats"')
@@ -66,31 +69,25 @@ def test_a_new_store_has_the_tables_of_today(postgres: Postgres) -> None:
         assert differences(store) == []
 
 
-def test_a_store_of_version_1_keeps_all_that_it_has_and_does_what_is_new(
-    postgres: Postgres,
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_store_of_every_version_keeps_all_that_it_has_and_does_what_is_new(
+    postgres: Postgres, version: int
 ) -> None:
-    with postgres.database() as old, postgres.database() as new:
-        old_store(postgres, old)
-        with (
-            closing(SqlStore(postgres.url(old))) as migrated,
-            closing(SqlStore(postgres.url(new))) as fresh,
-        ):
-            fresh.save(a_batch())
+    with postgres.database() as old:
+        old_store(postgres, old, version)
+        with closing(SqlStore(postgres.url(old))) as migrated:
             migrated.check()
-
-            assert everything(migrated, "pi-1", "pc-1") == everything(fresh, "pi-1", "pc-1")
-            assert migrated.chats.active() == [a_chat()]
-            assert migrated.rules.of("pi-1") == [a_change(limit=70.0)]
-            assert migrated.deliveries.due("telegram:", NOON) == [a_delivery()]
+            assert_all_is_there(migrated, MemoryStore(), version)
             migrated.keys.put(a_key())
             migrated.roll(Resolution.MINUTE, [("pi-1", NOON)])
             (minute,) = migrated.readings.rollups("pi-1", Resolution.MINUTE)
             assert minute.count == 1
 
 
-def test_a_migrated_store_has_the_tables_of_a_new_one(postgres: Postgres) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_migrated_store_has_the_tables_of_a_new_one(postgres: Postgres, version: int) -> None:
     with postgres.database() as old:
-        old_store(postgres, old)
+        old_store(postgres, old, version)
 
         with closing(SqlStore(postgres.url(old))) as migrated:
             assert differences(migrated) == []

@@ -29,9 +29,8 @@ from tests.contracts.builders import (
     a_reading,
     an_episode,
 )
+from tests.contracts.old_stores import dump
 from tests.contracts.store import a_batch, everything
-
-VERSION_1 = (Path(__file__).parent / "version_1.sql").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ def path(tmp_path: Path) -> Path:
 def old_store(path: Path) -> None:
     """A store of version 1 with something of everything."""
     with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(VERSION_1)
+        connection.executescript(dump(1))
         connection.execute("PRAGMA journal_mode = WAL")
 
 

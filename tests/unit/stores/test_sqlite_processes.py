@@ -15,7 +15,7 @@ import pytest
 from fleetpulse.stores.protocols import Scored
 from fleetpulse.stores.sql import SqlStore
 from tests.contracts.builders import NOON, a_device, a_reading, an_event, scored
-from tests.unit.stores.test_migrations import VERSION_1
+from tests.contracts.old_stores import dump
 
 pytestmark = pytest.mark.integration
 
@@ -86,7 +86,7 @@ def test_processes_that_make_the_same_store_at_once_share_it(tmp_path: Path) -> 
 def test_processes_that_meet_an_old_store_at_once_migrate_it_once(tmp_path: Path) -> None:
     path = tmp_path / "fleet.db"
     with closing(sqlite3.connect(path)) as old:
-        old.executescript(VERSION_1)
+        old.executescript(dump(1))
     together = processes.Barrier(3)
     writers = [
         processes.Process(target=save_batches, args=(str(path), f"pi-{n}", 1, together))
