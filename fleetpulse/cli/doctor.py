@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import queue
+import re
 import sys
 import threading
 import time
@@ -21,6 +22,8 @@ from fleetpulse.cli.tables import table
 from fleetpulse.errors import FleetpulseError
 
 ANSWER_S = 5.0
+# A setting, or a command: what there is to look at.
+_NAMES_WHERE = re.compile(r"\b[A-Z]+_[A-Z_]+\b|`[^`]+`|--[a-z]")
 
 
 class State(StrEnum):
@@ -91,7 +94,9 @@ def finding_of(question: Question) -> Finding:
     except NotSet as reason:
         return Finding(question.part, State.NOT_SET, str(reason))
     except (NotWell, FleetpulseError) as problem:
-        return Finding(question.part, State.NOT_OK, str(problem))
+        said = str(problem)
+        if not _NAMES_WHERE.search(said):
+            said += f" Check {question.variable}."
     except ModuleNotFoundError as problem:
         said = f"{problem.name} is not installed; run: pip install 'fleetpulse[{question.extra}]'"
     except Exception as problem:  # its text may hold an address with a password

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -111,3 +112,4 @@ def test_what_is_not_there_is_told_within_the_time_and_without_secrets(
 
     assert {each.state for each in findings} == {State.NOT_OK}
     assert not [each for each in findings if "geheim" in each.said]
+    assert not [each for each in findings if not re.search("(FLEETPULSE|KAFKA)_[A-Z]+", each.said)]

@@ -12,7 +12,7 @@ from fleetpulse.cli import doctor, doctor_machine, doctor_questions
 from fleetpulse.cli.doctor import Asked, Finding, State, finding_of
 from fleetpulse.cli.doctor_questions import NotSet, NotWell, Question
 from fleetpulse.clock import ManualClock
-from fleetpulse.errors import StoreAway
+from fleetpulse.errors import SettingsError, StoreAway, StoreError
 from fleetpulse.settings import AgentSettings
 from fleetpulse.stores import open_store
 from generators.pc import HOST_SENSORS
@@ -42,8 +42,12 @@ def asked_of(name: str) -> Finding:
     [
         ("sqlite answers", State.OK, "sqlite answers"),
         (NotSet("none yet"), State.NOT_SET, "none yet"),
-        (NotWell("start it"), State.NOT_OK, "start it"),
-        (StoreAway("The store is away."), State.NOT_OK, "The store is away."),
+        (NotWell("set A_NAME"), State.NOT_OK, "set A_NAME"),
+        (
+            StoreAway("The store is away."),
+            State.NOT_OK,
+            "The store is away. Check FLEETPULSE_STORE.",
+        ),
         (
             ModuleNotFoundError("no", name="sqlalchemy"),
             State.NOT_OK,
@@ -61,6 +65,20 @@ def test_an_error_that_nobody_thought_of_is_not_shown_as_it_may_hold_a_secret() 
 
     assert found.state is State.NOT_OK
     assert found.said == "failed (RuntimeError); check FLEETPULSE_STORE."
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        (StoreError("The disk is full."), "The disk is full. Check FLEETPULSE_STORE."),
+        (NotWell("It asks to wait (503)."), "It asks to wait (503). Check FLEETPULSE_STORE."),
+        (SettingsError("OTHER_NAME is no number."), "OTHER_NAME is no number."),
+        (StoreError("Run `fleetpulse restore`."), "Run `fleetpulse restore`."),
+    ],
+    ids=str,
+)
+def test_what_is_not_ok_always_names_what_to_look_at(problem: Exception, said: str) -> None:
+    assert finding_of(question(problem)) == Finding("store", State.NOT_OK, said)
 
 
 def test_findings_keep_the_order_of_the_questions() -> None:
