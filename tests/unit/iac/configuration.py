@@ -129,6 +129,14 @@ class Installation:
         pairs = keys.items() if isinstance(keys, dict) else ((key, key) for key in keys)
         return {key: self.value(body, each={"key": key, "value": value}) for key, value in pairs}
 
+    def counted(self, of_type: str, name: str) -> list[dict[str, Any]]:
+        """Each of what a resource with count makes."""
+        body = named("resource", of_type)[name]
+        return [
+            {key: each for key, each in self.value(body, count={"index": index}).items()}
+            for index in range(self.value(body["count"]))
+        ]
+
     def container(self, process: str) -> dict[str, Any]:
         """The container of a process."""
         found: dict[str, Any] = self.local("containers")[process]
