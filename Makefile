@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: up test check delivery images faults bench screenshots docs site clean help
+.PHONY: up test check delivery images faults bench screenshots wheel docs site clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -38,6 +38,12 @@ bench: $(VENV)/.test ## measure speed, cost and predictions (half an hour; on re
 
 screenshots: $(VENV)/.test ## draw the README's pictures anew with headless Chromium
 	$(BIN)/python scripts/screenshots.py
+
+wheel: $(VENV)/.all ## build dist/fleetpulse-VERSION-py3-none-any.whl, for machines without a clone
+	@rm -rf build
+	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@rm -rf build
+	@ls -t dist/*.whl | head -1
 
 docs: $(VENV)/.all ## write the pages that are made from the code
 	$(BIN)/python -m scripts.write_docs

@@ -16,6 +16,9 @@ from fleetpulse.errors import FleetpulseError, StartError
 
 THREADS = 32  # long polls and slow readers each hold one
 STOP_WITHIN_S = 2
+# Longer than the 60 s of AWS' load balancer, which would otherwise send a request into a connection
+# that is just being closed, and answer 502.
+KEEP_ALIVE_S = 75
 
 WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Any]
 
@@ -80,6 +83,7 @@ class Server(BaseApplication):
             "worker_class": "gthread",
             "threads": THREADS,
             "graceful_timeout": STOP_WITHIN_S,
+            "keepalive": KEEP_ALIVE_S,
             "loglevel": "warning",
             "worker_exit": self._close,
             "forwarded_allow_ips": "",  # X-Forwarded-Proto is believed from nobody

@@ -11,11 +11,11 @@ trap 'rm -f "$partial"' EXIT
 
 secret() { od -An -v -N 24 -t x1 /dev/urandom | tr -d ' \n'; }
 
-profiles() { # who has something to do
-    local found=()
+profiles() { # a machine to look at, and who has something to do
+    local found=(simulated)
     [[ -z ${TELEGRAM_TOKEN:-} ]] || found+=(telegram)
     [[ -z ${FLEETPULSE_NOTIFY:-} ]] || found+=(notify)
-    (IFS=, && echo "${found[*]-}")
+    (IFS=, && echo "${found[*]}")
 }
 
 value_of() { # NAME GENERATED

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from fleetpulse import __version__
 from fleetpulse.errors import InvalidWish
 from fleetpulse.keys import Purpose, in_force, make_key, may, purpose_of
+from fleetpulse.notices import OURSELVES
 from fleetpulse.stores.protocols import ApiKey, Scope
 from fleetpulse.web_guard import is_loopback
 from fleetpulse.wire import is_identifier
@@ -28,6 +29,8 @@ def device_key(device_id: str, *, now_ms: int) -> tuple[ApiKey, str]:
     """A key that sends readings of this device and no more, and its text. Raises InvalidWish."""
     if not is_identifier(device_id):
         raise InvalidWish("A device's name must be 1 to 64 of A-Z a-z 0-9 . _ -")
+    if device_id == OURSELVES:
+        raise InvalidWish(f"{OURSELVES} is what fleetpulse calls itself; choose another name.")
     return make_key(device_id, [Scope.INGEST], now_ms=now_ms, device_id=device_id)
 
 
@@ -58,17 +61,24 @@ def install_line(
         raise InvalidWish("A wheel is named by a file or an address, in one line.")
     # A Pi's way to its pins (lgpio) comes with the system, not from pip.
     seeing = "--system-site-packages " if kind is MachineKind.RASPBERRY else ""
-    package = "fleetpulse[agent]"
-    if wheel is None:
-        package += f"=={__version__}"
-    else:
-        package = f"{package} @ {wheel}" if "://" in wheel else f"{wheel}[agent]"
+    package = shlex.quote(f"fleetpulse[agent]=={__version__}") if wheel is None else _asked(wheel)
     where = f"--api {shlex.quote(address)} --device-id {device_id} --key-file -"
     return (
         f"sudo python3 -m venv {seeing}{PLACE}"
-        f" && sudo {PLACE}/bin/pip install {shlex.quote(package)}"
+        f" && sudo {PLACE}/bin/pip install {package}"
         f" && echo {key} | sudo {PLACE}/bin/fleetpulse agent install {kind} {where}"
     )
+
+
+def _asked(wheel: str) -> str:
+    """What pip is asked for, of a wheel. One of the same version may hold other code."""
+    if "://" in wheel:
+        asked = shlex.quote(f"fleetpulse[agent] @ {wheel}")
+    elif wheel.startswith("~/"):  # which the shell reads only outside of quotes
+        asked = "~/" + shlex.quote(f"{wheel[2:]}[agent]")
+    else:
+        asked = shlex.quote(f"{wheel}[agent]")
+    return f"--force-reinstall {asked}"
 
 
 def api_address(address: str) -> str:
@@ -78,9 +88,16 @@ def api_address(address: str) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
-    is_address = host is not None and parts.scheme in ("http", "https") and address.isprintable()
-    if not is_address or is_loopback(host or "") or "@" in address:
+    is_host = host is not None and not is_loopback(host) and "@" not in address
+    if (
+        not is_host
+        or parts.scheme not in ("http", "https")
+        or parts.path.strip("/")
+        or set("?#") & set(address)
+        or not address.isprintable()
+    ):
         raise InvalidWish(
-            "Say by which address other machines find the API: https://HOST, or http://HOST:PORT."
+            "Say by which address other machines find the API: https://HOST, or http://HOST:PORT,"
+            " and no more."
         )
     return address.rstrip("/")

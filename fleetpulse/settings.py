@@ -12,12 +12,13 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
 from fleetpulse.errors import SettingsError
+from fleetpulse.expected import expected
 from fleetpulse.secrets import AwsKeys, Secret
 
 
@@ -464,7 +465,7 @@ def _read(
         try:
             values[field] = msgspec.convert(given, hints[field], strict=False, dec_hook=_made)
         except msgspec.ValidationError as problem:
-            faults.append(f"{variable.name}: {_expected(hints[field], problem)}")
+            faults.append(f"{variable.name}: {expected(hints[field], problem)}")
     return values, [*faults, *_halves(kind, values)]
 
 
@@ -488,13 +489,3 @@ def _halves(kind: type[DataSettings], values: Mapping[str, Any]) -> Iterator[str
 
 def _made(wanted: type, given: Any) -> Any:
     return wanted(given)
-
-
-def _expected(hint: Any, problem: msgspec.ValidationError) -> str:
-    """What a value should have been; msgspec's own words for a choice would repeat the value."""
-    choices = [one for part in (hint, *get_args(hint)) for one in _choices(part)]
-    return f"Expected one of {', '.join(choices)}" if choices else str(problem)
-
-
-def _choices(hint: Any) -> tuple[Any, ...]:
-    return get_args(hint) if get_origin(hint) is Literal else ()

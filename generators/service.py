@@ -75,6 +75,7 @@ def install(options: argparse.Namespace) -> int:
 def uninstall(options: argparse.Namespace) -> int:
     """Stop the agent and remove what `install` wrote; with --purge, what waits in the spool too."""
     root: Path = options.root
+    was_there = (root / UNIT_FILE).exists()
     if root == SYSTEM:
         _need_rights("uninstall")
         if (root / UNIT_FILE).exists():
@@ -86,9 +87,17 @@ def uninstall(options: argparse.Namespace) -> int:
     if options.purge:
         for folder in STATE_FOLDERS:
             _remove(root / folder)
+    if not was_there:
+        _say("The agent was not installed.")
+    elif options.purge:
         _say("The agent is removed, and its spool.")
     else:
         _say(f"The agent is removed; readings that wait stay in /{STATE_FOLDERS[0]}.")
+    if was_there:
+        _say(
+            f"The program stays in {sys.prefix}, and its key in force: `fleetpulse keys list` and"
+            " `keys revoke`, where the API's store is, end it."
+        )
     return 0
 
 

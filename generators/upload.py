@@ -52,7 +52,8 @@ class Answer:
     status: int | None = None  # None: no answer
     accepted: int | None = None  # readings that the API says it has
     retry_after: str | None = None
-    reason: str = ""  # why there is none, or what the API says of a refusal
+    reason: str = ""  # why there is none, or the body
+    detail: str = ""  # what the API says of a refusal, in a sentence
 
 
 Post = Callable[[bytes], Answer]  # sends one request; failures of the network are answers too
@@ -88,6 +89,7 @@ class Poster:
             accepted=_accepted(said) if response.status == 202 else None,
             retry_after=response.getheader("Retry-After"),
             reason=said[:_REASON_BYTES].decode(errors="replace"),
+            detail=_detail(said) if response.status == 403 else "",
         )
 
     def close(self) -> None:
@@ -249,6 +251,8 @@ def told(answer: Answer) -> str:
 def _said(answer: Answer) -> str:
     if answer.status is None:
         return f"does not answer ({answer.reason})"
+    if answer.detail:
+        return f"refuses ({answer.status}): {answer.detail.rstrip('.')}"
     if 300 <= answer.status < 400:
         return f"is somewhere else ({answer.status}); put its final address into FLEETPULSE_API"
     return _SENTENCES.get(answer.status, f"answers {answer.status}, not as the API does")
@@ -273,6 +277,21 @@ def _accepted(said: bytes) -> int | None:
         return msgspec.json.decode(said, type=_Accepted).accepted
     except msgspec.MsgspecError:
         return None
+
+
+def _detail(said: bytes) -> str:
+    """Why the API refuses; empty: whoever answers does not say, as the API would."""
+    try:
+        detail = msgspec.json.decode(said, type=_Problem).detail
+    except msgspec.MsgspecError:
+        return ""
+    return "".join(filter(str.isprintable, detail))[:_REASON_BYTES]
+
+
+class _Problem(msgspec.Struct):
+    """The body of a refusal (RFC 9457)."""
+
+    detail: str
 
 
 class _Accepted(msgspec.Struct):

@@ -118,7 +118,10 @@ def documents_in(body: bytes) -> list[bytes]:
     if isinstance(posted, Posted):
         raw = posted.readings
         if posted.device_id is not None and not is_own(posted.device_id):
-            raise Forbidden(f"This key sends readings of the device {caller().device_id!r} only.")
+            raise Forbidden(
+                f"This key sends readings of the device {caller().device_id!r} only;"
+                " `fleetpulse devices add` makes one for another."
+            )
     else:
         raw = posted
     if len(raw) > MOST_READINGS:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from fleetpulse import __version__
 from fleetpulse.cli.keys import address_of, minute_of
 from fleetpulse.clock import SystemClock
 from fleetpulse.errors import FleetpulseError, InvalidWish, SettingsError
@@ -37,6 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"Run this on {options.name}, with a space before it: most shells then keep it out of their"
         f" history. It is shown once; `fleetpulse keys revoke {key.key_id}` ends its key.\n"
     )
+    if options.kind is MachineKind.RASPBERRY:
+        sys.stderr.write("On a bare system run `sudo apt install python3-venv` before it.\n")
+    if options.wheel is None:
+        sys.stderr.write(
+            f"It installs fleetpulse {__version__} from PyPI; before that release, or to install"
+            " this clone, name a wheel (`make wheel`) with --wheel.\n"
+        )
     for each in older:
         sys.stderr.write(
             f"{options.name} has another key still, of {minute_of(each.created_at)}:"

@@ -19,7 +19,7 @@ from enum import StrEnum
 from fleetpulse.cli import doctor_machine, doctor_questions
 from fleetpulse.cli.doctor_questions import NotSet, NotWell, Question
 from fleetpulse.cli.tables import table
-from fleetpulse.errors import FleetpulseError
+from fleetpulse.errors import FleetpulseError, SettingsError
 
 ANSWER_S = 5.0
 # A setting, or a command: what there is to look at.
@@ -93,6 +93,8 @@ def finding_of(question: Question) -> Finding:
         return Finding(question.part, State.OK, question.ask())
     except NotSet as reason:
         return Finding(question.part, State.NOT_SET, str(reason))
+    except SettingsError as problem:  # it names the setting
+        said = str(problem)
     except (NotWell, FleetpulseError) as problem:
         said = str(problem)
         if not _NAMES_WHERE.search(said):

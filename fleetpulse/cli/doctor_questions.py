@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,14 +23,18 @@ from fleetpulse.address import BROKER_FILE, running_address
 from fleetpulse.settings import (
     AgentSettings,
     BotSettings,
+    DataSettings,
     KafkaSettings,
     ModelSettings,
+    Settings,
     StoreSettings,
+    check_all,
     load,
 )
 
 CLIENT_S = 4.0  # so that a client's own sentence comes before the doctor's patience ends
 _MOST_BYTES = 65_536
+SERVICE_SETTINGS = Path("/etc/fleetpulse/agent.env")  # of `fleetpulse agent install`
 
 
 class NotSet(Exception):
@@ -50,9 +55,21 @@ class Question:
     ask: Callable[[], str]
 
 
+def settings() -> str:
+    """That every process could start with what is set."""
+    check_all()
+    return "each that is set can be read"
+
+
+def _settings(kind: type[Settings]) -> Settings:
+    """Those of a part. What is wrong with those of every process is told once, by `settings`."""
+    of_all = {field.name: field.default for field in fields(DataSettings) if field.name != "data"}
+    return load(kind, **of_all)
+
+
 def broker() -> str:
     """Where Kafka answers, and what is there."""
-    settings = load(KafkaSettings)
+    settings = _settings(KafkaSettings)
     if settings.bootstrap_servers is None and not running_address(settings.data / BROKER_FILE):
         raise NotSet("KAFKA_BROKER_SETTINGS is not set, and no `fleetpulse up` runs here")
     from fleetpulse import kafka
@@ -60,8 +77,8 @@ def broker() -> str:
     config = kafka.client_config(settings)
     cluster = kafka.cluster_seen(config, CLIENT_S)
     return (
-        f"{config['bootstrap.servers']}: {len(cluster.brokers)} brokers,"
-        f" {len(cluster.topics)} topics"
+        f"{config['bootstrap.servers']}: brokers {len(cluster.brokers)},"
+        f" topics {len(cluster.topics)}"
     )
 
 
@@ -69,7 +86,7 @@ def schema_registry() -> str:
     """That the schema registry answers."""
     from fleetpulse.schemas import open_registry
 
-    registry = open_registry(load(KafkaSettings))
+    registry = open_registry(_settings(KafkaSettings))
     if registry is None:
         raise NotSet("records are plain JSON")
     with closing(registry):
@@ -79,7 +96,7 @@ def schema_registry() -> str:
 
 def store() -> str:
     """That the store answers."""
-    settings = load(StoreSettings)
+    settings = _settings(StoreSettings)
     from fleetpulse.stores import open_existing
 
     if settings.store is None and not Path(settings.data / "fleetpulse.db").is_file():
@@ -92,7 +109,7 @@ def store() -> str:
 
 def models() -> str:
     """Where the models are, and of which version."""
-    settings = load(ModelSettings)
+    settings = _settings(ModelSettings)
     from model.registry import open_registry
 
     registry = open_registry(settings.models, aws=settings.aws, key=settings.model_key)
@@ -104,7 +121,7 @@ def models() -> str:
 
 def telegram() -> str:
     """Which bot the token is of."""
-    settings = load(BotSettings)
+    settings = _settings(BotSettings)
     if settings.token is None:
         raise NotSet("without TELEGRAM_TOKEN the bot serves the local chat of `fleetpulse up`")
     from bot.addressing import address_of
@@ -125,25 +142,34 @@ def telegram() -> str:
 
 
 def ingest_api() -> str:
-    """That the API answers that this machine's agent sends to, and takes its key."""
-    settings = load(AgentSettings)
+    """That the API that this machine's agent sends to takes its key for this device."""
+    settings = _settings(AgentSettings)
     if settings.api is None or settings.ingest_key is None:  # both are set, or neither
-        raise NotSet("an agent here publishes to Kafka")
-    status, _ = _answer_of(f"{settings.api.rstrip('/')}/healthz", "FLEETPULSE_API")
+        raise NotSet(_nowhere(settings))
     where = _shown(settings.api, "FLEETPULSE_API")
-    if status != http.client.OK:
-        raise NotWell(f"{where} answers {status}, not as the API does; check FLEETPULSE_API.")
     from generators.agent import host_name
     from generators.upload import Poster, key_tried, told
 
+    device_id = settings.device_id or host_name()
     with closing(Poster(settings.api, settings.ingest_key.get_secret_value(), CLIENT_S)) as post:
-        answer = key_tried(post, settings.device_id or host_name())
+        answer = key_tried(post, device_id)
     if answer.accepted is None:
-        raise NotWell(told(answer))
-    return f"{where} answers, and takes the key"
+        raise NotWell(f"{where}: {told(answer)}")
+    return f"{where} answers, and takes the key for {device_id}"
+
+
+def _nowhere(settings: AgentSettings) -> str:
+    """Why no API is asked: whoever runs doctor may not have the settings of the service."""
+    if settings.bootstrap_servers is None and SERVICE_SETTINGS.exists():
+        return (
+            f"the agent of this machine has its settings in {SERVICE_SETTINGS}; to ask with them:"
+            f" sudo sh -c 'set -a; . {SERVICE_SETTINGS}; {sys.executable} -m fleetpulse.cli doctor'"
+        )
+    return "an agent here publishes to Kafka"
 
 
 QUESTIONS: tuple[Question, ...] = (
+    Question(part="settings", variable="FLEETPULSE_DATA", extra="agent", ask=settings),
     Question(part="broker", variable="KAFKA_BROKER_SETTINGS", extra="agent", ask=broker),
     Question(
         part="schema registry",

@@ -41,6 +41,8 @@ def back_up(store: Path, copy: Path, *, replace: bool = False) -> Copied:
         raise StoreError(f"There is no store {store}: name another in FLEETPULSE_STORE.")
     if copy.exists() and (not replace or copy.samefile(store)):
         raise StoreError(f"{copy} is there already: name another file.")
+    if not copy.parent.is_dir():  # a disk that is not mounted must not go unseen
+        raise StoreError(f"There is no folder {copy.parent}: make it, or mount what it is on.")
     return _copied(store, copy, lambda _: None)
 
 
@@ -59,6 +61,10 @@ def restore(copy: Path, store: Path) -> Copied:
             f"There is a store already: stop fleetpulse, and move {names} in"
             f" {store.absolute().parent} away."
         )
+    try:
+        store.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise StoreError(f"{store.parent} cannot be made ({problem.strerror}).") from problem
     return _copied(copy, store, lambda version: refuse_unknown(version, str(copy)))
 
 
@@ -66,7 +72,6 @@ def _copied(source: Path, target: Path, check_version: Callable[[str], None]) ->
     try:
         with closing(_opened(source)) as reading:
             check_version(_version(reading, source))
-            target.parent.mkdir(parents=True, exist_ok=True)
             with _part_of(target) as part, closing(sqlite3.connect(part)) as writing:
                 # All pages in one step, so that a writer cannot make it begin again and again.
                 reading.backup(writing, pages=-1)

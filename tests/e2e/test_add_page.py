@@ -70,7 +70,9 @@ def test_the_wheel_is_in_the_line_and_a_key_from_before_is_told(page: Page, site
     page.locator("[name=wheel]").fill("./fleetpulse.whl")
     add(page, "pi-1")
 
-    expect(card.locator("code")).to_contain_text("pip install './fleetpulse.whl[agent]'")
+    expect(card.locator("code")).to_contain_text(
+        "pip install --force-reinstall './fleetpulse.whl[agent]'"
+    )
     (key_id,) = re.findall(r"echo fp_([^_]+)_", first)
     expect(card.get_by_role("listitem")).to_contain_text(f"“fleetpulse keys revoke {key_id}”")
 

@@ -59,7 +59,7 @@ def test_a_broker_that_answers_is_counted(tmp_path: Path, monkeypatch: pytest.Mo
 
     state, said = said_of("broker")
 
-    assert (state, said) == (State.OK, f"{broker.address}: 1 brokers, 0 topics")
+    assert (state, said) == (State.OK, f"{broker.address}: brokers 1, topics 0")
     broker.close()
 
 
@@ -108,8 +108,9 @@ def test_what_is_not_there_is_told_within_the_time_and_without_secrets(
     }.items():
         monkeypatch.setenv(name, value)
 
-    findings = Asked(doctor_questions.QUESTIONS, 5).findings()
+    settings, *findings = Asked(doctor_questions.QUESTIONS, 5).findings()
 
+    assert (settings.part, settings.state) == ("settings", State.OK)
     assert {each.state for each in findings} == {State.NOT_OK}
     assert not [each for each in findings if "geheim" in each.said]
     assert not [each for each in findings if not re.search("(FLEETPULSE|KAFKA)_[A-Z]+", each.said)]

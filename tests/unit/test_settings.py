@@ -62,6 +62,27 @@ def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -
         assert variable in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("FLEETPULSE_INTERVAL", "abc", "Expected a number, got text"),
+        ("FLEETPULSE_INTERVAL", "0", "Expected a number > 0.0"),
+        ("FLEETPULSE_FAN_PIN", "x", "Expected a whole number, got text"),
+        ("DEVICE", "TOASTER", "Expected one of RASPBERRY, PC"),
+    ],
+)
+def test_what_a_setting_should_be_is_said_in_words(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(SettingsError) as refused:
+        load(AgentSettings)
+
+    assert f"{name}: {said}" in str(refused.value)
+    assert "`" not in str(refused.value)
+
+
 def test_the_local_stack_names_what_is_wrong_for_any_of_its_parts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -9,6 +9,8 @@ import * as rest from "./rest.js";
 
 const KINDS = [["raspberry", "Raspberry Pi"], ["pc", "PC with Linux"]];
 const HOW_TO = "Adding a device needs a key with the scope admin, or this machine's own browser.";
+const HERE_ONLY = "You see this page by an address that leads to this machine only. If the API listens there alone, as that of “fleetpulse up” does, " +
+  "start another, “FLEETPULSE_HOST=0.0.0.0 fleetpulse api --port 8001”, and give its address: this machine's, as others know it.";
 const COPIED_MS = 2000;
 
 export function addingPage() {
@@ -47,9 +49,9 @@ function joiningForm(show) {
   const form = element("form", { className: "person", noValidate: true },
     element("div", { className: "fields" },
       field("Name", name, "How it is called here: letters, digits and . _ -"),
-      field("Machine", kind, "With systemd, as Debian, Ubuntu and Raspberry Pi OS have it."),
-      field("Address of this API", address, "By which the machine finds it: not 127.0.0.1."),
-      field("Wheel", wheel, "Only where PyPI has no fleetpulse of this version: a file on the machine, or an address.")),
+      field("Machine", kind, "With systemd, as Debian, Ubuntu and Raspberry Pi OS have it. On a bare system run “sudo apt install python3-venv” first."),
+      field("Address of this API", address, ownAddress() ? "By which the machine finds it." : HERE_ONLY),
+      field("Wheel", wheel, "A file on the machine, or an address: what “make wheel” makes in a clone. Empty: this version, from PyPI.")),
     element("div", { className: "buttons" }, element("button", { type: "submit", className: "apply" }, "Show the line")),
     says);
   form.addEventListener("submit", async (submit) => {

@@ -87,7 +87,11 @@ def a_folder(folder: Path) -> Iterator[Place]:
 def a_clone(folder: Path) -> Iterator[Place]:
     """A clone in which everything is installed."""
     copy_source(folder)
-    yield Place(folder=folder, instead={".venv/bin/pip": f"{sys.executable} -m pip"})
+    programs = Path(sys.executable).parent
+    yield Place(
+        folder=folder,
+        instead={"make ": f"make --old-file=.venv/.all --old-file=.venv/.test BIN={programs} "},
+    )
 
 
 @contextmanager

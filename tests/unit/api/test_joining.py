@@ -40,7 +40,7 @@ def test_the_line_is_for_the_kind_of_machine(client: FlaskClient) -> None:
 def test_the_line_installs_the_wheel_that_is_asked_for(client: FlaskClient) -> None:
     joined = document(client.post(PATH, json={"address": ADDRESS, "wheel": "./a wheel.whl"}))
 
-    assert "pip install './a wheel.whl[agent]' " in joined["install"]
+    assert "pip install --force-reinstall './a wheel.whl[agent]' " in joined["install"]
 
 
 def test_keys_that_the_device_has_still_are_named(client: FlaskClient) -> None:
@@ -75,6 +75,6 @@ def test_what_cannot_be_is_refused_in_words_and_no_key_is_made(
 
 
 def test_an_address_cannot_add_a_command(client: FlaskClient) -> None:
-    joined = document(client.post(PATH, json={"address": "https://fleet.lan/a;reboot"}))
+    joined = document(client.post(PATH, json={"address": "https://fleet.lan;reboot"}))
 
-    assert "--api 'https://fleet.lan/a;reboot' " in joined["install"]
+    assert "--api 'https://fleet.lan;reboot' " in joined["install"]

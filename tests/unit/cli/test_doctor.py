@@ -72,7 +72,7 @@ def test_an_error_that_nobody_thought_of_is_not_shown_as_it_may_hold_a_secret() 
     [
         (StoreError("The disk is full."), "The disk is full. Check FLEETPULSE_STORE."),
         (NotWell("It asks to wait (503)."), "It asks to wait (503). Check FLEETPULSE_STORE."),
-        (SettingsError("OTHER_NAME is no number."), "OTHER_NAME is no number."),
+        (SettingsError("OTHER is no number."), "OTHER is no number."),
         (StoreError("Run `fleetpulse restore`."), "Run `fleetpulse restore`."),
     ],
     ids=str,
@@ -126,6 +126,7 @@ def test_with_nothing_set_nothing_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_
 
     states = {each.part: finding_of(each).state for each in doctor_questions.QUESTIONS}
 
+    assert states.pop("settings") is State.OK
     assert states.pop("models") is State.OK  # those that are shipped
     assert set(states.values()) == {State.NOT_SET}
     assert list(tmp_path.iterdir()) == []
@@ -168,26 +169,15 @@ def test_what_is_no_address_is_not_asked(monkeypatch: pytest.MonkeyPatch, addres
 
 
 @pytest.mark.parametrize(
-    ("status", "taken", "state"),
-    [
-        (200, Answer(status=202, accepted=0), State.OK),
-        (200, Answer(status=401), State.NOT_OK),
-        (502, Answer(status=202, accepted=0), State.NOT_OK),
-    ],
-    ids=["takes the key", "refuses the key", "is another server"],
+    ("taken", "state"),
+    [(Answer(status=202, accepted=0), State.OK), (Answer(status=401), State.NOT_OK)],
+    ids=["takes the key", "refuses the key"],
 )
-def test_the_api_is_well_when_it_says_so_and_takes_the_key(
-    monkeypatch: pytest.MonkeyPatch, status: int, taken: Answer, state: State
+def test_the_api_is_well_when_it_takes_the_key_for_this_device(
+    monkeypatch: pytest.MonkeyPatch, taken: Answer, state: State
 ) -> None:
     monkeypatch.setenv("FLEETPULSE_API", "https://fleet.example.org/")
     monkeypatch.setenv("FLEETPULSE_INGEST_KEY", "fp_key")
-    urls = []
-
-    def answer(url: str, _: str) -> tuple[int, bytes]:
-        urls.append(url)
-        return status, b""
-
-    monkeypatch.setattr(doctor_questions, "_answer_of", answer)
     monkeypatch.setenv("FLEETPULSE_DEVICE_ID", "pi-7")
     asked = b'{"device_id":"pi-7","readings":[]}'
     monkeypatch.setattr(Poster, "__call__", lambda _, body: taken if body == asked else None)
@@ -195,8 +185,38 @@ def test_the_api_is_well_when_it_says_so_and_takes_the_key(
     found = asked_of("API for agents")
 
     assert found.state is state
+    assert found.said.startswith("https://fleet.example.org")
     assert state is State.OK or "FLEETPULSE_" in found.said
-    assert urls == ["https://fleet.example.org/healthz"]
+
+
+def test_the_settings_of_the_service_are_pointed_to_where_no_others_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "agent.env"
+    file.write_text("FLEETPULSE_API=https://fleet.example.org\n")
+    monkeypatch.setattr(doctor_questions, "SERVICE_SETTINGS", file)
+
+    found = asked_of("API for agents")
+    monkeypatch.setenv("KAFKA_BROKER_SETTINGS", "broker:9092")
+    with_broker = asked_of("API for agents")
+
+    assert found.state is State.NOT_SET
+    assert f"set -a; . {file}; " in found.said
+    assert with_broker.said == "an agent here publishes to Kafka"
+
+
+def test_a_wrong_setting_of_every_process_is_told_once_and_hides_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FLEETPULSE_DATA", str(tmp_path))
+    monkeypatch.setenv("FLEETPULSE_INTERVAL", "abc")
+    open_store(f"sqlite:///{tmp_path / 'fleetpulse.db'}").close()
+
+    findings = [finding_of(each) for each in doctor_questions.QUESTIONS]
+
+    wrong = [each for each in findings if "FLEETPULSE_INTERVAL" in each.said]
+    assert [(each.part, each.state) for each in wrong] == [("settings", State.NOT_OK)]
+    assert Finding("store", State.OK, "sqlite answers") in findings
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,9 @@ def test_nobody_has_more_rights_than_it_needs(service: str) -> None:
     assert said["cap_drop"] == ["ALL"]
     assert said["security_opt"] == ["no-new-privileges:true"]
     assert "mem_limit" in said
-    assert not {"privileged", "network_mode", "pid", "cap_add"} & said.keys()
+    assert not {"privileged", "network_mode", "pid"} & said.keys()
+    # Its folder is of mode 0700 and of the user 1000, and a new volume is root's.
+    assert said.get("cap_add") == (["DAC_OVERRIDE"] if service == "dynamodb" else None)
     if service in SETTINGS:
         assert said["read_only"] is True
         assert said["tmpfs"] == ["/tmp"]  # noqa: S108
@@ -172,6 +174,7 @@ def test_what_compose_insists_on_is_generated_and_differs_each_time(
     write(tmp_path / "another")
     one, other = given_by(env_file), given_by(tmp_path / "another")
 
+    assert one.pop("COMPOSE_PROFILES") == "simulated"
     assert required == {name for name, value in one.items() if value}
     assert not {one[name] for name in required} & {other[name] for name in required}
     assert all(len(one[name]) == 48 for name in required)
@@ -205,7 +208,7 @@ def test_who_is_given_something_to_do_runs(tmp_path: Path) -> None:
 
     given = given_by(tmp_path / "env")
 
-    assert given["COMPOSE_PROFILES"] == "telegram,notify"
+    assert given["COMPOSE_PROFILES"] == "simulated,telegram,notify"
     assert environment("notify", given)["FLEETPULSE_NOTIFY"] == channels
 
 
@@ -214,6 +217,7 @@ def test_who_has_nothing_to_do_without_a_secret_waits_to_be_asked_for() -> None:
 
     assert profiles.pop("bot") == ["telegram"]
     assert profiles.pop("notify") == ["notify"]
+    assert profiles.pop("agent") == ["simulated"]
     assert not any(profiles.values())
 
 

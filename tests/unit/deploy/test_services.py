@@ -69,7 +69,7 @@ OTHERS = {
         "/home/dynamodblocal/data",
         ("-sharedDb -dbPath ./data",),  # it listens on 8000 unless told otherwise
         "exec 3<>/dev/tcp/127.0.0.1/8000",
-        frozenset({"user", "working_dir"}),
+        frozenset({"user", "cap_add", "working_dir"}),
     ),
     "s3": Other(
         "andrewgaul/s3proxy",

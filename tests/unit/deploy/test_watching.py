@@ -163,6 +163,22 @@ def test_prometheus_reads_the_rules_and_tells_alertmanager() -> None:
     assert port == "127.0.0.1:9093:9093"
 
 
+def test_who_is_found_by_name_is_called_by_it() -> None:
+    jobs = read("prometheus/prometheus.yaml")["scrape_configs"]
+    (job,) = [job for job in jobs if job["job_name"] == "fleetpulse"]
+    (rule,) = job["relabel_configs"]
+
+    found = re.fullmatch(rule["regex"], "bot;172.18.0.7:9102")
+    assert found is not None
+    assert found.expand(rule["replacement"].replace("$", "\\")) == "bot:9102"
+    assert re.fullmatch(rule["regex"], ";consumer:9101") is None
+    assert rule["source_labels"] == ["__meta_dns_name", "__address__"]
+    assert rule["target_label"] == "instance"
+    assert {name for each in job["dns_sd_configs"] for name in each["names"]} == {
+        name for name, said in services().items() if "profiles" in said
+    }
+
+
 def test_a_process_that_is_gone_is_not_told_as_unwell_too_and_no_other_alert_is_held_back() -> None:
     said = read("alertmanager/alertmanager.yaml")
     (inhibition,) = said["inhibit_rules"]

@@ -26,6 +26,7 @@ NEEDS = {
     "an AWS account",
     "Terraform, tflint and checkov",
     "cron",
+    "recordings of others",
     "the tools of Apache Kafka",
 }
 OURS = ("fleetpulse", "generators", "consumer", "model", "api", "bot", "benchmarks", "scripts")
@@ -147,6 +148,11 @@ def test_every_command_of_ours_is_understood(block: Block) -> None:
 
 
 @each_block
+def test_a_block_says_how_it_is_proven(block: Block) -> None:
+    assert block.mark, f"{block} says neither what runs it nor what it needs"
+
+
+@each_block
 def test_a_mark_holds(block: Block) -> None:
     if block.mark == "needs":
         assert block.said in NEEDS
@@ -158,7 +164,7 @@ def test_a_mark_holds(block: Block) -> None:
 
 def assert_run_by(block: Block, files: list[str]) -> None:
     """These tests exist, and say the word of each command that has words."""
-    assert all(file.startswith("tests/") for file in files)
+    assert all(file.startswith(("tests/", ".ci/", ".github/workflows/")) for file in files)
     tests = "".join((ROOT / file).read_text() for file in files)
     for words in commands(block.text):
         name, *rest = [word for word in words if word not in ("sudo", "-E")]

@@ -6,6 +6,7 @@ import io
 import os
 import re
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -281,8 +282,24 @@ def test_uninstall_with_purge_leaves_nothing_of_ours(root: Path) -> None:
     assert not [path for path in root.rglob("fleetpulse*") if path != root / "opt/fleetpulse"]
 
 
-def test_uninstalling_what_is_not_there_changes_nothing(root: Path) -> None:
+def test_uninstalling_what_is_not_there_changes_nothing_and_says_so(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["uninstall", "--root", str(root), "--purge"]) == 0
+
+    assert capsys.readouterr().out == "The agent was not installed.\n"
+
+
+def test_uninstall_tells_what_stays(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    installed(root, "--kafka", "broker:9092")
+    capsys.readouterr()
+
+    main(["uninstall", "--root", str(root)])
+
+    removed, stays = capsys.readouterr().out.splitlines()
+    assert removed == f"The agent is removed; readings that wait stay in /{STATE_FOLDERS[0]}."
+    assert f"The program stays in {sys.prefix}" in stays
+    assert "`keys revoke`" in stays
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> list[tuple[str, str, bytes]]:

@@ -234,12 +234,13 @@ class Door(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     requests: list[tuple[str, str | None, int]] = []  # path, authorization, readings
     status = 202
+    said: bytes | None = None  # in place of how many were taken
     closes = False  # after each answer, without saying so
 
     def do_POST(self) -> None:
         readings = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.requests.append((self.path, self.headers["Authorization"], len(readings)))
-        said = json.dumps({"accepted": len(readings)}).encode()
+        said = self.said or json.dumps({"accepted": len(readings)}).encode()
         self.send_response(self.status)
         self.send_header("Content-Length", str(len(said)))
         self.send_header("Retry-After", "7")
@@ -288,6 +289,27 @@ def test_a_certificate_that_is_not_trusted_is_told_as_such(
 
     assert "its certificate is not trusted here: unable to get local issuer" in said
     assert "check FLEETPULSE_API" in said
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            b'{"detail": "The Host header names another machine."}',
+            "The API refuses (403): The Host header names another machine.",
+        ),
+        (b'{"detail": "two\\nlines"}', "The API refuses (403): twolines."),
+        (b"<html>", "The API does not let this key send this device's readings (403)"),
+        (b'{"detail": 5}', "The API does not let this key send this device's readings (403)"),
+    ],
+)
+def test_why_the_api_refuses_is_told_in_its_own_words(
+    post: Poster, monkeypatch: pytest.MonkeyPatch, body: bytes, said: str
+) -> None:
+    monkeypatch.setattr(Door, "status", 403)
+    monkeypatch.setattr(Door, "said", body)
+
+    assert told(post(b"[]")).startswith(said)
 
 
 def test_a_refusal_comes_back_with_its_retry_after(

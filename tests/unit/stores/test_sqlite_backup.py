@@ -28,7 +28,9 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    return tmp_path / "copies" / "fleet.db"
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    return folder / "fleet.db"
 
 
 @pytest.fixture
@@ -99,7 +101,6 @@ def test_only_its_owner_may_read_a_copy(store: SqlStore, path: Path, copy: Path)
 def test_a_file_that_is_there_stays_unless_it_may_be_replaced(
     store: SqlStore, path: Path, copy: Path
 ) -> None:
-    copy.parent.mkdir()
     copy.write_text("mine")
 
     with pytest.raises(StoreError, match="is there already"):
@@ -154,10 +155,25 @@ def test_an_index_that_disagrees_with_its_table_is_damage(path: Path, copy: Path
 
 
 def test_a_copy_that_cannot_be_put_there_says_so(store: SqlStore, path: Path) -> None:
+    folder = path.parent / "not mounted"
+
+    with pytest.raises(StoreError, match="There is no folder .+: make it, or mount"):
+        back_up(path, folder / "fleet.db")
+
+    assert not folder.exists()
+
+
+def test_a_store_is_restored_into_a_folder_that_is_made(
+    store: SqlStore, path: Path, copy: Path
+) -> None:
+    back_up(path, copy)
     (path.parent / "file").write_text("in the way")
 
-    with pytest.raises(StoreError, match="cannot be copied"):
-        back_up(path, path.parent / "file" / "fleet.db")
+    restore(copy, path.parent / "data" / "fleet.db")
+    with pytest.raises(StoreError, match="cannot be made"):
+        restore(copy, path.parent / "file" / "fleet.db")
+
+    assert (path.parent / "data" / "fleet.db").is_file()
 
 
 def test_a_store_that_is_not_there_is_not_made(path: Path, copy: Path) -> None:
