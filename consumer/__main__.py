@@ -20,7 +20,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="fleetpulse consume", description="Score readings from Kafka and store them."
     )
-    parser.add_argument("pipeline", choices=["hardware"], help="what is read")
+    parser.add_argument(
+        "pipeline", choices=["hardware"], nargs="?", default="hardware", help="what is read"
+    )
     parser.add_argument("--group", help="consumer group (FLEETPULSE_GROUP)")
     parser.add_argument("--topics", help="topics to read (FLEETPULSE_TOPICS)")
     arguments = parser.parse_args(argv)

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from api.__main__ import application, main
-from api.server import listen
+from api.server import KEEP_ALIVE_S, Server, listen
 from fleetpulse.cli import local_web
 from fleetpulse.errors import StartError
 from fleetpulse.settings import ApiSettings, load
+from tests.unit.iac.configuration import named
 
 
 def test_a_limit_that_is_none_is_one_sentence(
@@ -93,3 +94,13 @@ def test_the_api_carries_no_numpy_and_draws_nothing() -> None:
     )
 
     assert found.stdout.strip() == "[]"
+
+
+def test_the_load_balancer_gives_a_connection_up_before_the_api_does() -> None:
+    """Else it sends a request into one that is just being closed, and answers 502."""
+    patience_s = named("resource", "aws_lb")["api"].get("idle_timeout", 60)  # 60: AWS' own
+    with socket.socket() as listener:
+        server = Server(lambda _: lambda *_: [], listener)
+
+    assert server.cfg.keepalive == KEEP_ALIVE_S
+    assert patience_s < KEEP_ALIVE_S

@@ -25,6 +25,7 @@ NEEDS = {
     "a Telegram account",
     "an AWS account",
     "Terraform, tflint and checkov",
+    "a server with systemd",
     "cron",
     "recordings of others",
     "the tools of Apache Kafka",

@@ -21,7 +21,7 @@ SLASHED = re.compile(r"(?:^|(?<= ))/([a-z]+)(?![\w/.:])")
 MADE = re.compile(r"^(?:\S+=\S* )*make ([a-z]+)")
 EXTRA = re.compile(r"\bfleetpulse\[([a-z,]+)\]")
 DOCKERFILE = re.compile(r"(?<= -f )\S+")
-UNIT = re.compile(r"\b(?:systemctl [a-z-]+(?: --now)?|journalctl (?:\S+ )*-u)\s+([\w.@-]+)")
+UNIT = re.compile(r"\b(?:systemctl [a-z-]+(?: --now)?|journalctl (?:\S+ )*-u) +([\w.@-]+)")
 OPS_PORT = re.compile(r"\b91\d\d\b")
 TARGET = re.compile(r'"([a-z]+)[\w-]*:(91\d\d)"')
 
@@ -81,7 +81,7 @@ def wrong_names(text: str) -> set[str]:
         *(set(made) - set(TARGETS)),
         *(name for names in EXTRA.findall(text) for name in names.split(",") if name not in EXTRAS),
         *(path for path in DOCKERFILE.findall(text) if is_lost(path)),
-        *(unit for unit in UNIT.findall(text) if unit.removesuffix(".service") != SERVICE),
+        *(unit for unit in UNIT.findall(text) if not is_unit(unit)),
         *(set(OPS_PORT.findall(text)) - set(OPS_PORTS.values())),
         *(f"{name}:{port}" for name, port in TARGET.findall(text) if is_elsewhere(name, port)),
     }
@@ -102,6 +102,12 @@ def is_metric(name: str) -> bool:
     """Whether somebody tells it; of a histogram, also its parts."""
     parts = {re.sub(r"_(bucket|sum|count)$", "", name), name}
     return bool(parts & METRIC.keys()) or name in OTHER_METRICS
+
+
+def is_unit(name: str) -> bool:
+    """Whether it is the agent's, or the one of all other parts with a command of ours."""
+    part = name.removeprefix("fleetpulse@").removesuffix(".service")
+    return part in {SERVICE, "", *(command.name for command in COMMANDS)}
 
 
 def is_lost(path: str) -> bool:
