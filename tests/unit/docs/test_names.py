@@ -8,6 +8,7 @@ import pytest
 
 from api.access import NEEDS
 from bot.commands import COMMANDS
+from fleetpulse import cli
 from fleetpulse.metrics import METRIC
 from generators.service_unit import SERVICE
 from tests.shell_blocks import PAGES
@@ -107,7 +108,7 @@ def is_metric(name: str) -> bool:
 def is_unit(name: str) -> bool:
     """Whether it is the agent's, or the one of all other parts with a command of ours."""
     part = name.removeprefix("fleetpulse@").removesuffix(".service")
-    return part in {SERVICE, "", *(command.name for command in COMMANDS)}
+    return part in {SERVICE, "", *(command.name for command in cli.COMMANDS)}
 
 
 def is_lost(path: str) -> bool:
