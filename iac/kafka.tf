@@ -70,6 +70,11 @@ resource "aws_msk_cluster" "kafka" {
       }
     }
   }
+
+  # With `kafka` left out of the values, the next apply would take the cluster away, and all that is in it.
+  lifecycle {
+    prevent_destroy = true
+  }
 }
 
 resource "aws_security_group" "kafka" {

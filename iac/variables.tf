@@ -263,7 +263,7 @@ variable "store_layout" {
 }
 
 variable "kafka" {
-  description = "confluent: address and keys of Confluent Cloud, or of any cluster with SASL/PLAIN, from the secret kafka. msk: a cluster of Amazon MSK is made."
+  description = "confluent: address and keys of Confluent Cloud, or of any cluster with SASL/PLAIN, from the secret kafka. msk: a cluster of Amazon MSK is made, and kept until prevent_destroy is taken out of kafka.tf."
   type        = string
   default     = "confluent"
 

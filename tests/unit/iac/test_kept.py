@@ -137,6 +137,18 @@ def test_msk_is_made_where_it_is_wanted(kafka: str, count: int) -> None:
     assert body("aws_msk_cluster", "kafka", Installation(kafka=kafka))["count"] == count
 
 
+def test_msk_is_not_taken_away_by_an_apply_that_does_not_know_of_it() -> None:
+    assert body("aws_msk_cluster", "kafka")["lifecycle"] == [{"prevent_destroy": True}]
+
+
+@pytest.mark.parametrize("page", ["iac/README.md", "docs/aws.md"])
+def test_no_value_is_given_on_a_command_line_where_the_next_apply_forgets_it(page: str) -> None:
+    applied = re.findall(r".*terraform apply .*", (FOLDER.parent / page).read_text())
+
+    assert applied
+    assert not [command for command in applied if re.search(r"-var\b(?!-file)", command)]
+
+
 def test_msk_lets_in_nobody_without_a_name_a_right_and_tls() -> None:
     cluster = body("aws_msk_cluster", "kafka")
     lines = named("resource", "aws_msk_configuration")["kafka"]["server_properties"].split("\n")
