@@ -126,11 +126,22 @@ resource "aws_secretsmanager_secret" "msk" {
   recovery_window_in_days = 7
 }
 
+# Another one in each run; the secret takes that of the run that makes it, or that raises msk_password_version.
+ephemeral "aws_secretsmanager_random_password" "msk" {
+  count = local.on_msk ? 1 : 0
+
+  password_length     = 40
+  exclude_punctuation = true # 62 kinds of characters: 238 bits
+}
+
 resource "aws_secretsmanager_secret_version" "msk" {
   count = local.on_msk ? 1 : 0
 
-  secret_id                = aws_secretsmanager_secret.msk[0].id
-  secret_string_wo         = jsonencode({ username = local.msk_user, password = var.msk_password })
+  secret_id = aws_secretsmanager_secret.msk[0].id
+  secret_string_wo = jsonencode({
+    username = local.msk_user
+    password = ephemeral.aws_secretsmanager_random_password.msk[0].random_password
+  })
   secret_string_wo_version = var.msk_password_version
 }
 

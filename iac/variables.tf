@@ -288,21 +288,8 @@ variable "msk" {
   }
 }
 
-variable "msk_password" {
-  description = "Password of the user fleetpulse on MSK, as TF_VAR_msk_password. It is in no state and no plan; needed when the cluster is made and when msk_password_version grows."
-  type        = string
-  default     = null
-  ephemeral   = true
-  sensitive   = true
-
-  validation {
-    condition     = var.msk_password == null || try(length(var.msk_password) >= 24, false)
-    error_message = "At least 24 characters."
-  }
-}
-
 variable "msk_password_version" {
-  description = "Grows when the password of MSK changes."
+  description = "Grow it to give the user fleetpulse on MSK a new password."
   type        = number
   default     = 1
 

@@ -11,7 +11,7 @@ import pytest
 from fleetpulse.kafka import ALERTS_TOPIC, DEAD_LETTER_TOPIC
 from fleetpulse.settings import ConsumerSettings, variables
 from fleetpulse.telemetry import KINDS
-from tests.unit.iac.configuration import FOLDER, Installation, named
+from tests.unit.iac.configuration import FOLDER, Installation, blocks, named
 
 ACCOUNT = "data.aws_caller_identity.here.account_id"
 ARN = "arn:data.aws_partition.here.partition"
@@ -146,7 +146,7 @@ def test_no_value_is_given_on_a_command_line_where_the_next_apply_forgets_it(pag
     applied = re.findall(r".*terraform apply .*", (FOLDER.parent / page).read_text())
 
     assert applied
-    assert not [command for command in applied if re.search(r"-var\b(?!-file)", command)]
+    assert not [command for command in applied if re.search(r"-var\b(?!-file)|TF_VAR", command)]
 
 
 def test_msk_lets_in_nobody_without_a_name_a_right_and_tls() -> None:
@@ -172,12 +172,13 @@ def test_msk_lets_in_nobody_without_a_name_a_right_and_tls() -> None:
 
 
 def test_the_secret_of_msk_has_the_keys_that_tasks_ask_for() -> None:
-    here = Installation(kafka="msk", msk_password="x" * 24)
+    here = Installation(kafka="msk")
     version = body("aws_secretsmanager_secret_version", "msk", here)
     held = json.loads(version["secret_string_wo"])
     association = body("aws_msk_scram_secret_association", "fleet", here)
 
-    assert held == {"username": "fleetpulse", "password": "x" * 24}
+    made_up = "ephemeral.aws_secretsmanager_random_password.msk[0].random_password"
+    assert held == {"username": "fleetpulse", "password": made_up}
     for process in ("api", "consumer"):
         secrets = here.secrets(process)
         for variable, key in {
@@ -187,6 +188,24 @@ def test_the_secret_of_msk_has_the_keys_that_tasks_ask_for() -> None:
             assert secrets[variable] == f"aws_secretsmanager_secret.msk[0].arn:{key}::"
     assert association["secret_arn_list"] == ["aws_secretsmanager_secret.msk[0].arn"]
     assert body("aws_secretsmanager_secret", "msk")["name"].startswith("AmazonMSK_")
+
+
+@pytest.mark.parametrize(("kafka", "count"), [("msk", 1), ("confluent", 0)])
+def test_a_password_is_made_up_where_there_is_msk_and_is_kept_nowhere_else(
+    kafka: str, count: int
+) -> None:
+    (made,) = (block["aws_secretsmanager_random_password"]["msk"] for block in blocks("ephemeral"))
+    secret = named("resource", "aws_secretsmanager_secret_version")["msk"]
+
+    assert Installation(kafka=kafka).value(made["count"]) == count
+    assert made["password_length"] >= 32
+    # The one argument that no state holds, sent when the version grows.
+    assert {name for name, value in secret.items() if "random_password" in str(value)} == {
+        "secret_string_wo"
+    }
+    assert secret["secret_string_wo_version"] == "${var.msk_password_version}"
+    text = "".join(file.read_text() for file in FOLDER.glob("*.tf"))
+    assert text.count(".random_password") == 1
 
 
 def acls() -> list[dict[str, Any]]:

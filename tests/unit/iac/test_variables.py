@@ -60,7 +60,6 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
         [MSK],
         [MSK | {"broker": "t3.small"}, MSK | {"storage_gib": 0}, MSK | {"storage_gib": 16_385}],
     ),
-    "msk_password": ([None, "x" * 24], ["", "x" * 23]),
     "msk_password_version": ([1, 2], [0]),
     "telegram_chats": ([[], ["1", "-2"]], [["Ada"], ["1,2"], [""]]),
     "log_days": ([1, 30, 731], [0, 2, 10]),
