@@ -96,7 +96,7 @@ resource "aws_vpc_security_group_ingress_rule" "kafka_from_service" {
   referenced_security_group_id = aws_security_group.service[each.key].id
 }
 
-# For the machine that gives the first rights: attach this group to it.
+# For the machine that gives the first rights (README): attach this group to it.
 resource "aws_security_group" "kafka_admin" {
   count = local.on_msk ? 1 : 0
 
@@ -114,6 +114,28 @@ resource "aws_vpc_security_group_ingress_rule" "kafka_from_admin" {
   from_port                    = local.msk_iam_port
   to_port                      = local.msk_iam_port
   referenced_security_group_id = aws_security_group.kafka_admin[0].id
+}
+
+resource "aws_vpc_security_group_egress_rule" "admin_to_kafka" {
+  count = local.on_msk ? 1 : 0
+
+  security_group_id            = aws_security_group.kafka_admin[0].id
+  description                  = "IAM to the brokers"
+  ip_protocol                  = "tcp"
+  from_port                    = local.msk_iam_port
+  to_port                      = local.msk_iam_port
+  referenced_security_group_id = aws_security_group.kafka[0].id
+}
+
+resource "aws_vpc_security_group_egress_rule" "admin_out" {
+  count = local.on_msk ? 1 : 0
+
+  security_group_id = aws_security_group.kafka_admin[0].id
+  description       = "Session Manager, and Kafka's tools"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  cidr_ipv4         = "0.0.0.0/0"
 }
 
 # MSK takes secrets of this prefix only, encrypted with a key of the account's own.
@@ -152,4 +174,20 @@ resource "aws_msk_scram_secret_association" "fleet" {
   secret_arn_list = [aws_secretsmanager_secret.msk[0].arn]
 
   depends_on = [aws_secretsmanager_secret_version.msk]
+}
+
+# Kafka and all that its first rights are given through, as one target: the services come later.
+resource "terraform_data" "kafka_admin" {
+  count = local.on_msk ? 1 : 0
+
+  depends_on = [
+    aws_msk_scram_secret_association.fleet,
+    aws_route.private_out,
+    aws_route.public_out,
+    aws_route_table_association.private,
+    aws_route_table_association.public,
+    aws_vpc_security_group_egress_rule.admin_out,
+    aws_vpc_security_group_egress_rule.admin_to_kafka,
+    aws_vpc_security_group_ingress_rule.kafka_from_admin,
+  ]
 }

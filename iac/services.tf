@@ -164,5 +164,7 @@ resource "aws_ecs_service" "of" {
     aws_iam_role_policy.lag,
     aws_lb_listener.https,
     aws_route.private_out,
+    aws_vpc_security_group_ingress_rule.kafka_from_service,
+    terraform_data.kafka_admin,
   ]
 }

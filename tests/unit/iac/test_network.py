@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from typing import Any
 
 import pytest
 
-from tests.unit.iac.configuration import Installation, named
+from tests.unit.iac.configuration import FOLDER, Installation, named
 
 IN_THE_VPC = (
     "aws_default_security_group",
@@ -126,3 +128,35 @@ def test_with_a_certificate_of_somebody_elses_none_of_it_is_made() -> None:
 
     assert not [one for kind in OF_OUR_ZONE for one in here.counted(*kind)]
     assert here.local("certificate_arn") == "arn:theirs"
+
+
+def before(resource: dict[str, Any]) -> set[str]:
+    """What is made before a resource because it says so."""
+    return {address.strip("${}") for address in resource["depends_on"]}
+
+
+def test_kafka_and_all_ways_to_its_first_rights_are_one_target_and_come_before_consumers() -> None:
+    gate = named("resource", "terraform_data")["kafka_admin"]
+    ways = {
+        f"{kind}.{name}"
+        for kind in ("aws_route", "aws_route_table_association")
+        for name in named("resource", kind)
+    }
+    rules = {
+        f"{kind}.{name}"
+        for kind in ("aws_vpc_security_group_ingress_rule", "aws_vpc_security_group_egress_rule")
+        for name, rule in named("resource", kind).items()
+        if "aws_security_group.kafka_admin" in str(rule)
+    }
+
+    assert before(gate) == ways | rules | {"aws_msk_scram_secret_association.fleet"}
+    assert "terraform_data.kafka_admin" in before(named("resource", "aws_ecs_service")["of"])
+    assert "-target=terraform_data.kafka_admin\n" in (FOLDER / "README.md").read_text()
+
+
+@pytest.mark.parametrize("page", ["iac/README.md", "docs/aws.md"])
+def test_a_target_on_a_page_is_a_resource(page: str) -> None:
+    targets = re.findall(r"-target=(\w+)\.(\w+)", (FOLDER.parent / page).read_text())
+
+    assert targets
+    assert not [name for kind, name in targets if name not in named("resource", kind)]

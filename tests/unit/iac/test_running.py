@@ -73,6 +73,8 @@ INGRESS: dict[str, list[Rule]] = {
 }
 EGRESS: dict[str, list[Rule]] = {
     "load_balancer_to_api": [("load_balancer", 8000, 8000, "service.api")],
+    "admin_to_kafka": [("kafka_admin[0]", 9098, 9098, "kafka[0]")],
+    "admin_out": [("kafka_admin[0]", 443, 443, "0.0.0.0/0")],
     "service_out": [(f"service.{process}", 1, 65535, "0.0.0.0/0") for process in PROCESSES],
 }
 
