@@ -94,6 +94,7 @@ resource "aws_ecs_task_definition" "of" {
   network_mode             = "awsvpc"
   cpu                      = var.sizes[each.key].cpu
   memory                   = var.sizes[each.key].memory
+  skip_destroy             = true # the circuit breaker goes back to the revision before
   task_role_arn            = aws_iam_role.task[each.key].arn
   execution_role_arn       = aws_iam_role.start[each.key].arn
 
@@ -132,6 +133,9 @@ resource "aws_ecs_service" "of" {
   deployment_maximum_percent         = contains(["bot", "notify"], each.key) ? 100 : 200
   health_check_grace_period_seconds  = each.key == "api" ? 120 : null
 
+  # An apply ends well only where the tasks do: one that is rolled back, or never runs, is an error.
+  wait_for_steady_state = true
+
   network_configuration {
     subnets          = aws_subnet.private[*].id
     security_groups  = [aws_security_group.service[each.key].id]
@@ -151,6 +155,11 @@ resource "aws_ecs_service" "of" {
       container_name   = "api"
       container_port   = local.ports.api
     }
+  }
+
+  timeouts {
+    create = "20m"
+    update = "20m"
   }
 
   lifecycle {

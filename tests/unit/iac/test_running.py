@@ -10,7 +10,7 @@ import pytest
 from fleetpulse.settings import DataSettings, load
 from fleetpulse.stores.dynamodb_client import Address
 from tests.unit import test_house_images as images
-from tests.unit.iac.configuration import PROCESSES, Installation, named
+from tests.unit.iac.configuration import FOLDER, PROCESSES, Installation, named
 from tests.unit.iac.test_services import SETTINGS
 
 FOLDERS = {process: folder for folder, process in images.EXTRAS.items() if process != "agent"}
@@ -228,6 +228,21 @@ def test_a_service_is_in_private_and_is_of_as_many_tasks_as_it_may_be(process: s
     assert service["deployment_minimum_healthy_percent"] == (0 if one_at_most else 100)
     assert service["deployment_maximum_percent"] == (100 if one_at_most else 200)
     assert service["deployment_circuit_breaker"] == [{"enable": True, "rollback": True}]
+
+
+@each_process
+def test_an_apply_waits_for_a_process_no_longer_than_the_pages_say(process: str) -> None:
+    service = Installation().made("aws_ecs_service", "of")[process]
+
+    assert service["wait_for_steady_state"] is True
+    assert service["timeouts"] == [{"create": "20m", "update": "20m"}]
+    for page in ("iac/README.md", "docs/aws.md"):
+        assert "20 minutes" in (FOLDER.parent / page).read_text()
+
+
+@each_process
+def test_the_revision_before_stays_so_that_ecs_can_go_back_to_it(process: str) -> None:
+    assert Installation().made("aws_ecs_task_definition", "of")[process]["skip_destroy"] is True
 
 
 def test_the_load_balancer_leads_to_the_api_alone() -> None:
