@@ -1,6 +1,7 @@
 # Models, versioned; and the load balancer's access log.
 resource "aws_s3_bucket" "models" {
-  bucket = "${local.name}-models-${data.aws_caller_identity.here.account_id}"
+  bucket        = "${local.name}-models-${data.aws_caller_identity.here.account_id}"
+  force_destroy = !var.deletion_protection
 }
 
 resource "aws_s3_bucket_versioning" "models" {
@@ -44,7 +45,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "models" {
 }
 
 resource "aws_s3_bucket" "access_log" {
-  bucket = "${local.name}-access-log-${data.aws_caller_identity.here.account_id}"
+  bucket        = "${local.name}-access-log-${data.aws_caller_identity.here.account_id}"
+  force_destroy = true # it is never empty, and of no use without its load balancer
 }
 
 resource "aws_s3_bucket_versioning" "access_log" {

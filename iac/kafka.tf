@@ -145,7 +145,7 @@ resource "aws_secretsmanager_secret" "msk" {
   name                    = "AmazonMSK_${local.name}"
   description             = "User and password of fleetpulse on MSK"
   kms_key_id              = aws_kms_key.fleet.arn
-  recovery_window_in_days = 7
+  recovery_window_in_days = local.secret_recovery_days
 }
 
 # Another one in each run; the secret takes that of the run that makes it, or that raises msk_password_version.

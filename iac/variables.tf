@@ -113,7 +113,7 @@ variable "allowed_networks" {
 }
 
 variable "deletion_protection" {
-  description = "Whether tables and load balancer refuse to be deleted."
+  description = "Whether tables, load balancer and models refuse to be deleted, and secrets can be had back for 7 days."
   type        = bool
   default     = true
 }

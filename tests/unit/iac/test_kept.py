@@ -95,6 +95,24 @@ def test_tables_are_encrypted_with_the_key_and_kept_from_deletion() -> None:
     assert table["deletion_protection_enabled"] == "${var.deletion_protection}"
 
 
+@pytest.mark.parametrize(
+    ("is_protected", "emptied", "days"), [(True, {"access_log"}, 7), (False, set(BUCKETS), 0)]
+)
+def test_without_protection_all_can_be_taken_away_and_made_again_under_the_same_names(
+    is_protected: bool, emptied: set[str], days: int
+) -> None:
+    here = Installation(deletion_protection=is_protected)
+
+    buckets = {name for name in BUCKETS if body("aws_s3_bucket", name, here)["force_destroy"]}
+    secrets = named("resource", "aws_secretsmanager_secret").values()
+
+    assert buckets == emptied
+    assert {here.value(secret["recovery_window_in_days"]) for secret in secrets} == {days}
+    table = named("resource", "aws_dynamodb_table")["store"]
+    assert here.value(table["deletion_protection_enabled"]) is is_protected
+    assert body("aws_lb", "api", here)["enable_deletion_protection"] is is_protected
+
+
 @pytest.mark.parametrize("bucket", BUCKETS)
 def test_a_bucket_is_private_versioned_and_of_its_owner(bucket: str) -> None:
     here = Installation()
