@@ -137,6 +137,29 @@ class Installation:
             for index in range(self.value(body["count"]))
         ]
 
+    def every(self, of_type: str) -> Iterator[dict[str, Any]]:
+        """Each of what all resources of a type make: one, by count, or by for_each."""
+        for name, body in named("resource", of_type).items():
+            if "for_each" in body:
+                yield from self.made(of_type, name).values()
+            elif "count" in body:
+                yield from self.counted(of_type, name)
+            else:
+                yield self.value(body)
+
+    def dynamic(self, of_type: str, name: str, block: str, key: str) -> list[dict[str, Any]]:
+        """The blocks that a resource with for_each makes by `dynamic`, of one of what it makes."""
+        body = named("resource", of_type)[name]
+        each = {"key": key, "value": self.value(body["for_each"])[key]}
+        found = []
+        for made in (one[block] for one in body["dynamic"] if block in one):
+            values = self.value(made["for_each"], each=each)
+            pairs = values.items() if isinstance(values, dict) else ((one, one) for one in values)
+            for at, value in pairs:
+                names = {block: {"key": at, "value": value}}
+                found += self.value(made["content"], each=each, **names)
+        return found
+
     def container(self, process: str) -> dict[str, Any]:
         """The container of a process."""
         found: dict[str, Any] = self.local("containers")[process]

@@ -109,6 +109,20 @@ def test_an_alarm_goes_off_on_this_and_is_heard(alarm: str) -> None:
     assert body.get("ok_actions", TOPIC) == TOPIC
 
 
+def test_each_table_has_its_alarm_and_each_alarm_its_name() -> None:
+    here = Installation()
+    throttled = here.made("aws_cloudwatch_metric_alarm", "throttled")
+
+    names = [one["alarm_name"] for one in here.every("aws_cloudwatch_metric_alarm")]
+
+    assert {table: one["dimensions"] for table, one in throttled.items()} == {
+        table: {"TableName": f"aws_dynamodb_table.store.{table}.name"}
+        for table in here.local("tables")
+    }
+    assert len(set(names)) == len(names)
+    assert all(name.startswith("fleetpulse-dev-") for name in names)
+
+
 def test_the_api_fails_by_its_own_answers_and_by_those_of_the_load_balancer_for_it() -> None:
     here = Installation()
     body = here.value(named("resource", "aws_cloudwatch_metric_alarm")["api_failing"])
@@ -209,6 +223,8 @@ def test_consumers_are_added_by_what_each_is_behind() -> None:
         "each": True,
     }
     assert tracking["target_value"] == 20_000
+    assert tracking["scale_out_cooldown"] == 180  # "after some three minutes", says the page
+    assert tracking["scale_in_cooldown"] == 900
 
 
 def test_the_api_is_added_to_by_its_requests() -> None:
@@ -216,6 +232,8 @@ def test_the_api_is_added_to_by_its_requests() -> None:
     (tracking,) = policy["target_tracking_scaling_policy_configuration"]
 
     assert tracking["target_value"] == 1000
+    assert tracking["scale_out_cooldown"] == 60
+    assert tracking["scale_in_cooldown"] == 300
     assert tracking["predefined_metric_specification"] == [
         {
             "predefined_metric_type": "ALBRequestCountPerTarget",
@@ -250,7 +268,9 @@ def test_the_budget_writes_to_whom_alarms_write_to() -> None:
     here = Installation(alarm_emails=["ada@example.org"])
     budget = here.value(named("resource", "aws_budgets_budget")["month"])
 
-    assert list(here.made("aws_sns_topic_subscription", "email")) == ["ada@example.org"]
+    (subscription,) = here.made("aws_sns_topic_subscription", "email").values()
+    assert [subscription["topic_arn"]] == TOPIC
+    assert (subscription["protocol"], subscription["endpoint"]) == ("email", "ada@example.org")
     assert (budget["limit_amount"], budget["limit_unit"], budget["time_unit"]) == (
         "150",
         "USD",

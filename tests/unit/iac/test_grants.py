@@ -192,6 +192,7 @@ def test_a_policy_is_of_this_role_and_of_no_other() -> None:
     policies = named("resource", "aws_iam_role_policy")
 
     assert set(policies) == set(ATTACHED)
+    seen = []
     for name, (role, whose, document) in ATTACHED.items():
         made = here.made("aws_iam_role_policy", name) if whose else {"": here.value(policies[name])}
         assert set(made) == set(whose or ("",))
@@ -201,6 +202,8 @@ def test_a_policy_is_of_this_role_and_of_no_other() -> None:
             assert body["role"] == f"{role}{suffix}.id"
             source = f"{document}{suffix if each_has_its_own else ''}"
             assert body["policy"] == f"data.aws_iam_policy_document.{source}.json"
+            seen.append((body["role"], body["name"]))
+    assert len(set(seen)) == len(seen)  # of two with one name on a role the later one stays
 
 
 def test_no_role_has_a_policy_by_another_way() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -69,6 +70,16 @@ def test_the_key_may_be_used_by_these_and_by_nobody_else() -> None:
     said = {one.pop("Sid"): one for one in policy["Statement"]}
     every = {"Effect": "Allow", "Resource": "*"}
     assert said == {sid: every | expected for sid, expected in KEY_POLICY.items()}
+
+
+def test_every_log_has_a_name_of_its_own_that_the_key_may_be_used_for() -> None:
+    here = Installation(kafka="msk")
+    names = [one["name"] for one in here.every("aws_cloudwatch_log_group")]
+    allowed = KEY_POLICY["Logs"]["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
+
+    assert len(set(names)) == len(names)
+    logs = f"{ARN}:logs:us-east-1:{ACCOUNT}:log-group:"
+    assert all(fnmatchcase(f"{logs}{name}", allowed) for name in names)
 
 
 def test_the_key_turns_and_is_not_gone_at_once() -> None:

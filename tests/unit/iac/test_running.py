@@ -78,6 +78,9 @@ EGRESS: dict[str, list[Rule]] = {
     "service_out": [(f"service.{process}", 1, 65535, "0.0.0.0/0") for process in PROCESSES],
 }
 
+SICK_FOR_S = 60  # after which a task is replaced
+STARTS_WITHIN_S = 60  # what a process may take before it counts as sick
+
 each_process = pytest.mark.parametrize("process", PROCESSES)
 
 
@@ -170,6 +173,10 @@ def test_a_container_is_its_process_alone_and_writes_nothing_else(process: str) 
     assert container["portMappings"] == [{"containerPort": port, "protocol": "tcp"}]
     assert (test, python, option) == ("CMD", "python", "-c")
     assert f"'http://127.0.0.1:{port}/healthz'" in script
+    check = container["healthCheck"]
+    assert check["timeout"] < check["interval"]
+    assert check["interval"] * check["retries"] <= SICK_FOR_S
+    assert check["startPeriod"] >= STARTS_WITHIN_S
     log = container["logConfiguration"]
     assert log["logDriver"] == "awslogs"
     assert log["options"]["awslogs-group"] == f"aws_cloudwatch_log_group.service.{process}.name"
@@ -200,6 +207,9 @@ def test_a_task_is_of_its_own_roles_its_own_size_and_its_own_container(process: 
     assert task["execution_role_arn"] == f"aws_iam_role.start.{process}.arn"
     assert (task["cpu"], task["memory"]) == (size["cpu"], size["memory"])
     assert (task["network_mode"], task["requires_compatibilities"]) == ("awsvpc", ["FARGATE"])
+    assert task["runtime_platform"] == [
+        {"operating_system_family": "LINUX", "cpu_architecture": "X86_64"}
+    ]
     expected = [process, "metrics-agent"] if process == "consumer" else [process]
     assert [each["name"] for each in containers(task)] == expected
     assert containers(task)[0].items() <= here.container(process).items()
@@ -228,6 +238,28 @@ def test_a_service_is_in_private_and_is_of_as_many_tasks_as_it_may_be(process: s
     assert service["deployment_minimum_healthy_percent"] == (0 if one_at_most else 100)
     assert service["deployment_maximum_percent"] == (100 if one_at_most else 200)
     assert service["deployment_circuit_breaker"] == [{"enable": True, "rollback": True}]
+    assert service["propagate_tags"] == "SERVICE"  # what tasks cost is found by their tags
+
+
+def test_the_load_balancer_lets_the_api_start_and_finds_it_sick_as_soon_as_ecs_does() -> None:
+    here = Installation()
+    grace = {
+        process: one["health_check_grace_period_seconds"]
+        for process, one in here.made("aws_ecs_service", "of").items()
+    }
+    (check,) = here.value(named("resource", "aws_lb_target_group")["api"])["health_check"]
+
+    asked = grace.pop("api")
+    assert asked >= STARTS_WITHIN_S + check["interval"] * check["healthy_threshold"]
+    assert set(grace.values()) == {None}  # AWS takes it only where there is a load balancer
+    assert check["timeout"] < check["interval"]
+    assert check["interval"] * check["unhealthy_threshold"] <= SICK_FOR_S
+
+
+def test_the_cluster_makes_no_metrics_that_the_page_does_not_count() -> None:
+    assert named("resource", "aws_ecs_cluster")["fleet"]["setting"] == [
+        {"name": "containerInsights", "value": "disabled"}
+    ]
 
 
 @each_process

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fleetpulse.stores.dynamodb_tables import EXPIRES_AT, TABLES, Table
-from tests.unit.iac.configuration import local_values, named
+from tests.unit.iac.configuration import Installation, local_values, named
 
 each_table = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 
@@ -58,7 +58,6 @@ def test_items_expire_and_tables_recover_as_in_the_code(table: Table) -> None:
 
 
 def test_the_resource_is_made_of_these_values() -> None:
-    (index,) = dynamic("global_secondary_index")
     (expiry,) = dynamic("ttl")
 
     assert store()["name"] == "${local.name}-${each.key}"
@@ -66,8 +65,24 @@ def test_the_resource_is_made_of_these_values() -> None:
     assert store()["hash_key"] == "${each.value.hash.name}"
     assert store()["range_key"] == "${each.value.range.name}"
     assert store()["point_in_time_recovery"] == [{"enabled": "${each.value.recoverable}"}]
-    assert index["content"][0]["projection_type"] == "ALL"
     assert expiry["for_each"] == f'${{each.value.expires ? ["{EXPIRES_AT}"] : []}}'
+
+
+@each_table
+def test_a_table_is_made_with_the_indexes_of_the_code_and_with_all_that_they_sort_by(
+    table: Table,
+) -> None:
+    here = Installation()
+    resource = ("aws_dynamodb_table", "store")
+
+    indexes = here.dynamic(*resource, "global_secondary_index", table.name)
+    attributes = here.dynamic(*resource, "attribute", table.name)
+
+    of_code = {name: tuple(key for key, _ in keys) for name, keys in dict(table.indexes).items()}
+    assert {one["name"]: (one["hash_key"], one["range_key"]) for one in indexes} == of_code
+    assert {one["projection_type"] for one in indexes} <= {"ALL"}
+    sorted_by = [*table.keys, *(key for keys in dict(table.indexes).values() for key in keys)]
+    assert sorted((one["name"], one["type"]) for one in attributes) == sorted(sorted_by)
 
 
 def test_attributes_of_indexes_are_texts_as_terraform_declares_them() -> None:
