@@ -119,7 +119,7 @@ variable "deletion_protection" {
 }
 
 variable "processes" {
-  description = "Processes that run. Leave out bot where there is no Telegram, and notify where it has no channel: with nothing to do they end, and ECS would start them for ever."
+  description = "Processes that run. Leave out bot where there is no Telegram, and notify where it has no channel: with nothing to do they end, and every apply ends with an error."
   type        = set(string)
   default     = ["api", "consumer", "bot", "notify"]
 
