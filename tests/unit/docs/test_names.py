@@ -13,7 +13,7 @@ from fleetpulse.metrics import METRIC
 from generators.service_unit import SERVICE
 from tests.shell_blocks import PAGES
 from tests.source import ROOT
-from tests.unit.docs.test_commands import EXTRAS, OF_OTHERS, TARGETS, VARIABLES
+from tests.unit.docs.test_commands import EXTRAS, TARGETS, VARIABLES
 
 SETTING = re.compile(r"\b(?:FLEETPULSE|KAFKA|SCHEMA|TELEGRAM)_[A-Z_]*[A-Z]")
 ASSIGNED = re.compile(r"\b([A-Z][A-Z_]*)=")
@@ -27,7 +27,7 @@ OPS_PORT = re.compile(r"\b91\d\d\b")
 TARGET = re.compile(r'"([a-z]+)[\w-]*:(91\d\d)"')
 
 # Of shells, Docker and make; and words that stand for others.
-OTHER_VARIABLES = OF_OTHERS | {
+OTHER_VARIABLES = {
     "CHANNEL",
     "CI",
     "COMPOSE_PROFILES",
@@ -96,7 +96,7 @@ def code_spans(text: str) -> list[str]:
 
 def is_setting(name: str) -> bool:
     of_compose = name == "FLEETPULSE_PUBLIC_NAME"
-    return name in VARIABLES or name in OF_OTHERS or of_compose
+    return name in VARIABLES or of_compose
 
 
 def is_metric(name: str) -> bool:
