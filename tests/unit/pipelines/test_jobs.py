@@ -47,9 +47,31 @@ TRIGGERS = {
         },
     },
 }
-# Who is cut short by a newer run: only what nobody delivers.
+# Who runs once at a time, and whether a newer one cuts it short: only what nobody delivers.
 FOR_PULL_REQUESTS = "${{ github.event_name == 'pull_request' }}"
-CANCELS = {name: FOR_PULL_REQUESTS for name in TRIGGERS} | {"release": False, "terraform": False}
+GROUPS = {
+    "docker_telegram": (
+        "docker_telegram-${{ github.event_name }}-${{ github.ref }}",
+        FOR_PULL_REQUESTS,
+    ),
+    "lint": ("lint-${{ github.ref }}", FOR_PULL_REQUESTS),
+    "unittests": ("unittests-${{ github.workflow }}-${{ github.ref }}", FOR_PULL_REQUESTS),
+    "release": ("release-${{ github.ref }}", False),
+}
+# What a fork pushes runs, to be skipped, the workflows that follow another. As a whole such a run
+# would throw out who waits in its group; a job that is skipped, or never reached, does not enter.
+GROUPS_OF_JOBS = {
+    **{
+        f"docker_{name}-image": (
+            f"docker_{name}-${{{{ github.event_name }}}}-${{{{ github.ref }}}}",
+            FOR_PULL_REQUESTS,
+        )
+        for name in ("agent", "consumer", "flask", "notify")
+    },
+    "terraform-check": ("terraform-check-${{ github.ref }}", True),
+    "terraform-plan": ("terraform-plan-${{ github.ref }}", True),
+    "terraform-apply": ("terraform-apply", False),
+}
 CHECKS = [
     "workflows: actionlint",
     "workflows: zizmor",
@@ -125,17 +147,28 @@ def test_a_workflow_starts_when_it_should_and_at_no_other_time(name: str) -> Non
         assert triggers(name) == TRIGGERS[name]
 
 
+def group(said: dict[str, Any]) -> tuple[str, str | bool] | None:
+    """Of a workflow, or of a job, by what it says."""
+    found = said.get("concurrency")
+    return found and (found["group"], found["cancel-in-progress"])
+
+
 @each_workflow
 def test_what_is_delivered_is_not_cut_short(name: str) -> None:
-    if name != "docker_image":
-        assert workflow(name)["concurrency"]["cancel-in-progress"] == CANCELS[name]
-    assert all("concurrency" not in job for job in workflow(name)["jobs"].values())
+    assert group(workflow(name)) == GROUPS.get(name)
 
 
-def test_only_one_apply_runs_at_a_time() -> None:
-    group = "terraform-${{ github.event_name == 'pull_request' && github.ref || 'apply' }}"
+@each_job
+def test_a_job_waits_for_its_like_and_for_nobody_else(job: Job) -> None:
+    assert group(job.said) == GROUPS_OF_JOBS.get(str(job))
 
-    assert workflow("terraform")["concurrency"]["group"] == group
+
+@each_workflow
+def test_a_run_that_is_skipped_throws_out_none_that_waits(name: str) -> None:
+    skipped = "workflow_run" in triggers(name)
+
+    assert not (skipped and group(workflow(name)))
+    assert skipped == any(group(job) for job in workflow(name)["jobs"].values())
 
 
 def test_terraform_is_of_one_version_that_its_configuration_takes() -> None:
