@@ -25,6 +25,8 @@ HAS_ACCOUNT = "steps.account.outputs.given"
 HAS_NAMESPACE = "env.USERNAME != ''"
 TESTED_COMMIT = "commit: ${{ github.event.workflow_run.head_sha || github.sha }}\n"
 CALLS = "uses: ./.github/workflows/docker_image.yml\n"
+WORDS = 'read -ra words <<<"$WORDS"\n'
+PUSHED = "${{ secrets.DOCKER_HUB_USERNAME }}/fleetpulse-${{ inputs.image }}"
 VALUES = '-var-file="envs/$ENVIRONMENT/terraform.tfvars"'
 FOR_TERRAFORM = (
     "environment: ${{ vars.TERRAFORM_ENVIRONMENT }}\n",
@@ -62,13 +64,7 @@ PROMISES = {
             "file: ${{ inputs.dockerfile }}\n",
             "load: True\n",
             "tags: tried\n",
-            "docker run --detach --name tried --read-only",
-            "--cap-drop ALL",
-            "--security-opt no-new-privileges",
-            "$health == healthy",
-            "docker stop --timeout 20 tried",
-            "{{.State.ExitCode}}' tried) == 0 ]] && exit 0",
-            "done\ndocker logs tried\nexit 1\n",
+            f'run: {WORDS}scripts/start_image.sh tried linux/amd64 "${{words[@]}}"\n',
         ),
     ),
     "docker_image-push": Promise(
@@ -83,12 +79,20 @@ PROMISES = {
             "uses: docker/build-push-action\n",
             "file: ${{ inputs.dockerfile }}\n",
             "platforms: ${{ inputs.platforms }}\n",
-            "outputs: type=image,push=true,rewrite-timestamp=true\n",
+            f"outputs: type=image,name={PUSHED},push=true,push-by-digest=true,name-canonical=true,"
+            "rewrite-timestamp=true\n",
             "provenance: mode=max\n",
             "sbom: True\n",
-            "tags: ${{ secrets.DOCKER_HUB_USERNAME }}/fleetpulse-${{ inputs.image }}"
-            ":${{ inputs.commit }}\n",
-            "${{ secrets.DOCKER_HUB_USERNAME }}/fleetpulse-${{ inputs.image }}:main\n",
+            f"IMAGE: {PUSHED}\n",
+            "DIGEST: ${{ steps.build.outputs.digest }}\n",
+            "COMMIT: ${{ inputs.commit }}\n",
+            "PLATFORMS: ${{ inputs.platforms }}\n",
+            f"run: {WORDS}for platform in ${{PLATFORMS//,/ }}; do\n"
+            '  docker pull --quiet --platform "$platform" "$IMAGE@$DIGEST"\n'
+            '  scripts/start_image.sh "$IMAGE@$DIGEST" "$platform" "${words[@]}"\n'
+            '  docker image rm "$IMAGE@$DIGEST"',
+            'done\ndocker buildx imagetools create --tag "$IMAGE:$COMMIT" --tag "$IMAGE:main"'
+            ' "$IMAGE@$DIGEST"\n',
         ),
         condition="inputs.push",
         needs="try",
@@ -96,7 +100,7 @@ PROMISES = {
         step_conditions=(
             HAS_ACCOUNT,
             f"{HAS_ACCOUNT} && inputs.platforms != 'linux/amd64'",
-            *[HAS_ACCOUNT] * 4,
+            *[HAS_ACCOUNT] * 5,
         ),
     ),
     "lint-delivery": Promise(("uses: actions/checkout\n", "run: scripts/check_delivery.sh\n")),

@@ -21,11 +21,11 @@ NOBODY_SAYS = (
     r"|echo (terraform|git|docker|python|scripts/)"
 )
 ONLY_SAYS = {
-    "terraform-apply": r"terraform (apply|destroy|import|state)|auto-approve",
-    "release-github": r"gh release",
-    "release-pypi": r"pypi-publish",
-    "docker_image-push": r"push=true",
-    "release-images": r"imagetools create",
+    r"terraform (apply|destroy|import|state)|auto-approve": {"terraform-apply"},
+    r"gh release": {"release-github"},
+    r"pypi-publish": {"release-pypi"},
+    r"push=true": {"docker_image-push"},
+    r"imagetools create": {"docker_image-push", "release-images"},
 }
 FOLLOWS_TESTS = {
     "workflow_run": {"workflows": ["unittests"], "types": ["completed"], "branches": ["main"]},
@@ -126,8 +126,8 @@ def test_a_failure_is_a_failure_and_only_who_may_changes_the_world(job: Job) -> 
     said = str(job.said)
 
     assert not re.search(NOBODY_SAYS, said)
-    for who, what in ONLY_SAYS.items():
-        assert str(job) == who or not re.search(what, said)
+    for what, who in ONLY_SAYS.items():
+        assert str(job) in who or not re.search(what, said)
 
 
 @each_job
