@@ -150,8 +150,8 @@ PROMISES = {
             *FOR_TERRAFORM,
             "uses: docker/login-action\n",
             "COMMIT: ${{ steps.image.outputs.commit }}\n",
-            'run: scripts/wait_for_images.sh "$USERNAME" "$COMMIT" iac/images.tfvars.json'
-            " api consumer bot notify\n",
+            'run: scripts/wait_for_images.sh "$USERNAME" "$COMMIT" api consumer bot notify\n'
+            'scripts/name_images.sh "$USERNAME" "$COMMIT" >iac/images.tfvars.json\n',
             f"values=({VALUES})\n"
             "if [[ $USERNAME ]]; then values+=(-var-file=images.tfvars.json); fi\n"
             'terraform apply -input=false -auto-approve "${values[@]}"\n',
@@ -197,8 +197,7 @@ PROMISES = {
         (
             "uses: docker/login-action\n",
             "images=(api consumer bot notify agent)\n"
-            'scripts/wait_for_images.sh "$USERNAME" "$GITHUB_SHA" "$RUNNER_TEMP/images.json"'
-            ' "${images[@]}"\n'
+            'scripts/wait_for_images.sh "$USERNAME" "$GITHUB_SHA" "${images[@]}"\n'
             'for image in "${images[@]}"; do\n',
             'imagetools create --tag "$USERNAME/fleetpulse-$image:${GITHUB_REF_NAME#v}"',
             '"$USERNAME/fleetpulse-$image:$GITHUB_SHA"\n',
