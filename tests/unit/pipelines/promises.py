@@ -27,11 +27,30 @@ TESTED_COMMIT = "commit: ${{ github.event.workflow_run.head_sha || github.sha }}
 CALLS = "uses: ./.github/workflows/docker_image.yml\n"
 WORDS = 'read -ra words <<<"$WORDS"\n'
 PUSHED = "${{ secrets.DOCKER_HUB_USERNAME }}/fleetpulse-${{ inputs.image }}"
-VALUES = '-var-file="envs/$ENVIRONMENT/terraform.tfvars"'
+ON_MAIN = (
+    "github.event_name == 'workflow_run' && vars.TERRAFORM_ENVIRONMENT != '' && "
+    "github.event.workflow_run.conclusion == 'success' && "
+    f"github.event.workflow_run.event == 'workflow_run' && {OF_THIS_REPOSITORY}"
+)
+
+
+def only_newest(commit: str) -> tuple[str, ...]:
+    """Main is checked out, and has to be that commit."""
+    return (
+        "uses: actions/checkout\n",
+        "ref: main\n",
+        f"COMMIT: ${{{{ {commit} }}}}\n",
+        'if [[ $(git rev-parse HEAD) != "$COMMIT" ]]; then',
+        "exit 1\nfi\n",
+    )
+
+
 FOR_TERRAFORM = (
+    "uses: ./.github/actions/terraform\n",
     "environment: ${{ vars.TERRAFORM_ENVIRONMENT }}\n",
     "region: ${{ vars.AWS_REGION || 'us-east-1' }}\n",
     "role: ${{ vars.AWS_ROLE }}\n",
+    "role-seconds: ",
     "access-key: ${{ secrets.AWS_ACCESS_KEY }}\n",
     "secret-access-key: ${{ secrets.AWS_SECRET_ACCESS_KEY }}\n",
     "cloud-token: ${{ secrets.TF_CLOUD_TOKEN }}\n",
@@ -126,39 +145,43 @@ PROMISES = {
     ),
     "terraform-plan": Promise(
         (
-            "uses: ./.github/actions/terraform\n",
+            "uses: actions/checkout\n",
+            "fetch-depth: 2\n",
             *FOR_TERRAFORM,
-            f"terraform plan -input=false -no-color -lock=false {VALUES}\n",
-            '| tee "$GITHUB_STEP_SUMMARY"',
+            'run: scripts/plan.sh "$ENVIRONMENT" "$USERNAME" "$(git rev-parse HEAD^1)"\n',
         ),
         condition=f"{PULL_REQUEST} && vars.TERRAFORM_ENVIRONMENT != '' && "
         "github.event.pull_request.head.repo.full_name == github.repository",
         needs="check",
         environment="aws-plan",
     ),
-    "terraform-apply": Promise(
+    "terraform-proposal": Promise(
         (
             "TITLE: ${{ github.event.workflow_run.display_title }}\n",
             r"[[ $TITLE =~ ^api\ image\ of\ ([0-9a-f]{40})$ ]]",
             'echo "commit=${BASH_REMATCH[1]}" >>"$GITHUB_OUTPUT"',
-            "uses: actions/checkout\n",
-            "ref: main\n",
-            "COMMIT: ${{ steps.image.outputs.commit }}\n",
-            'if [[ $(git rev-parse HEAD) != "$COMMIT" ]]; then',
-            "exit 1\nfi\n",
-            "uses: ./.github/actions/terraform\n",
+            *only_newest("steps.image.outputs.commit"),
             *FOR_TERRAFORM,
-            "uses: docker/login-action\n",
             "COMMIT: ${{ steps.image.outputs.commit }}\n",
+            'run: scripts/plan.sh "$ENVIRONMENT" "$USERNAME" "$COMMIT"\n',
+        ),
+        condition=ON_MAIN,
+        environment="aws-plan",
+    ),
+    "terraform-apply": Promise(
+        (
+            *only_newest("needs.proposal.outputs.commit"),
+            "uses: docker/login-action\n",
+            "COMMIT: ${{ needs.proposal.outputs.commit }}\n",
             'run: scripts/wait_for_images.sh "$USERNAME" "$COMMIT" api consumer bot notify\n'
             'scripts/name_images.sh "$USERNAME" "$COMMIT" >iac/images.tfvars.json\n',
-            f"values=({VALUES})\n"
+            *FOR_TERRAFORM,  # only now: a login to AWS ends
+            'run: values=(-var-file="envs/$ENVIRONMENT/terraform.tfvars")\n'
             "if [[ $USERNAME ]]; then values+=(-var-file=images.tfvars.json); fi\n"
             'terraform apply -input=false -auto-approve "${values[@]}"\n',
         ),
-        condition="github.event_name == 'workflow_run' && vars.TERRAFORM_ENVIRONMENT != '' && "
-        "github.event.workflow_run.conclusion == 'success' && "
-        f"github.event.workflow_run.event == 'workflow_run' && {OF_THIS_REPOSITORY}",
+        condition=ON_MAIN,
+        needs="proposal",
         environment="aws",
         step_conditions=(HAS_NAMESPACE,) * 2,
     ),
@@ -210,7 +233,8 @@ PROMISES = {
         (
             "uses: hashicorp/setup-terraform\n",
             "uses: aws-actions/configure-aws-credentials\nif: inputs.role != ''\n"
-            "role-to-assume: ${{ inputs.role }}\n",
+            "role-to-assume: ${{ inputs.role }}\n"
+            "role-duration-seconds: ${{ inputs.role-seconds }}\n",
             "uses: aws-actions/configure-aws-credentials\nif: inputs.role == ''\n"
             "aws-access-key-id: ${{ inputs.access-key }}\n"
             "aws-secret-access-key: ${{ inputs.secret-access-key }}\n",

@@ -43,7 +43,13 @@ TRIGGERS = {
     "terraform": {
         "workflow_run": FOLLOWS_TESTS["workflow_run"] | {"workflows": ["docker_flask"]},
         "pull_request": {
-            "paths": ["iac/**", ".github/workflows/terraform.yml", ".github/actions/terraform/**"]
+            "paths": [
+                "iac/**",
+                ".github/workflows/terraform.yml",
+                ".github/actions/terraform/**",
+                "scripts/plan.sh",
+                "scripts/name_images.sh",
+            ]
         },
     },
 }
@@ -70,6 +76,7 @@ GROUPS_OF_JOBS = {
     },
     "terraform-check": ("terraform-check-${{ github.ref }}", True),
     "terraform-plan": ("terraform-plan-${{ github.ref }}", True),
+    "terraform-proposal": ("terraform-proposal-${{ github.run_id }}", True),
     "terraform-apply": ("terraform-apply", False),
 }
 CHECKS = [
@@ -169,6 +176,25 @@ def test_a_run_that_is_skipped_throws_out_none_that_waits(name: str) -> None:
 
     assert not (skipped and group(workflow(name)))
     assert skipped == any(group(job) for job in workflow(name)["jobs"].values())
+
+
+def test_only_main_is_applied_and_only_after_its_plan_was_made() -> None:
+    jobs = workflow("terraform")["jobs"]
+
+    assert jobs["proposal"]["outputs"] == {"commit": "${{ steps.image.outputs.commit }}"}
+    assert [name for name, job in jobs.items() if job.get("needs") == "proposal"] == ["apply"]
+
+
+def test_a_login_to_aws_lasts_as_long_as_the_job() -> None:
+    for name, job in workflow("terraform")["jobs"].items():
+        logins = [
+            step["with"]["role-seconds"]
+            for step in job["steps"]
+            if step.get("with", {}).get("role")
+        ]
+
+        assert logins == ([] if name == "check" else [7200 if name == "apply" else 3600])
+        assert all(seconds >= 60 * job["timeout-minutes"] for seconds in logins)
 
 
 def test_terraform_is_of_one_version_that_its_configuration_takes() -> None:

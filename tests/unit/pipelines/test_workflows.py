@@ -36,6 +36,7 @@ MAY_READ = {"contents": "read"}
 # Who may do more than read the source, and what.
 RIGHTS = {
     "terraform-plan": MAY_READ | {"id-token": "write"},
+    "terraform-proposal": MAY_READ | {"id-token": "write"},
     "terraform-apply": MAY_READ | {"id-token": "write"},
     "release-attest": {"id-token": "write", "attestations": "write"},
     "release-pypi": {"id-token": "write"},
@@ -113,7 +114,7 @@ def test_terraform_is_told_the_commit_of_the_image_by_the_name_of_its_run() -> N
     said = workflow("docker_flask")["run-name"]
     (step,) = [
         step
-        for step in workflow("terraform")["jobs"]["apply"]["steps"]
+        for step in workflow("terraform")["jobs"]["proposal"]["steps"]
         if step.get("id") == "image"
     ]
     (read_by,) = re.findall(r"=~ \^(.+)\(\[0-9a-f\]", step["run"])
