@@ -48,6 +48,11 @@ each_workflow = pytest.mark.parametrize("name", NAMES)
 each_job = pytest.mark.parametrize("job", JOBS, ids=str)
 
 
+def section(kind: str) -> str:
+    """A table of the page."""
+    return PAGE.partition(f"<!-- {kind} -->")[2].partition("<!-- end -->")[0]
+
+
 @pytest.mark.parametrize(
     ("schema", "files"),
     [("vendor.github-workflows", WORKFLOWS), ("vendor.github-actions", ACTIONS)],
@@ -170,9 +175,16 @@ def test_an_action_is_of_the_same_commit_everywhere() -> None:
 
 @pytest.mark.parametrize("kind", ["secrets", "vars"])
 def test_every_secret_and_variable_is_told_and_no_other(kind: str) -> None:
-    section = PAGE.partition(f"<!-- {kind} -->")[2].partition("<!-- end -->")[0]
+    assert named(kind) == set(re.findall(r"^\| `(\w+)`", section(kind), re.MULTILINE))
 
-    assert named(kind) == set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE))
+
+def test_a_variable_that_decides_whether_a_job_runs_is_told_to_be_the_repositorys() -> None:
+    told = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", section("vars"), re.MULTILINE))
+    decide = {name for job in JOBS for name in re.findall(r"vars\.(\w+)", str(job.said.get("if")))}
+
+    assert decide == {"TERRAFORM_ENVIRONMENT", "PYPI_PROJECT"}
+    assert {told[name] for name in decide} == {"repository"}
+    assert told["AWS_ROLE"] == "`aws-plan` and `aws`, each its own"
 
 
 @each_workflow
