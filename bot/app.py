@@ -110,7 +110,7 @@ class ChatBot:
         worker = self._delivering(sender, no_more, stop)
         try:
             if await self._first_contact(application, stop):
-                threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
+                warm_up()
                 await self._poll(application)
                 log.info(
                     "the bot is at work",

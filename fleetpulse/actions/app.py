@@ -87,7 +87,7 @@ class Notifying:
     def serve(self, stop: threading.Event) -> None:
         """Deliver until `stop` is set. Raises FleetpulseError if the loop broke, StoreError."""
         forget_others(self._store, [f"{PREFIX}{name}" for name in self._lanes])
-        threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
+        warm_up()
         worker = self._begun("delivery", self._loop.run, stop)
         self._begun("tests", self._trials.run, stop)
         log.info("the notifier is at work", extra={"channels": ", ".join(self._lanes)})

@@ -6,6 +6,7 @@ small machine, and neither the start of the bot nor its first warning should wai
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -109,9 +110,15 @@ def _minutes(reading: StoredReading, event: AlertEvent) -> float:
     return (reading.measured_at - event.at) / 60_000
 
 
-def warm_up() -> None:
-    """Load all that drawing needs, by drawing a picture for nobody."""
-    example_chart()
+def warm_up() -> threading.Thread:
+    """Load all that drawing needs, by drawing a picture for nobody, in the thread that is given.
+
+    It takes a second or two, which the end of the process waits for: a daemon that is ended inside
+    the library's C++ takes the process with it (SIGABRT).
+    """
+    thread = threading.Thread(target=example_chart, name="warm-up", daemon=False)
+    thread.start()
+    return thread
 
 
 def example_chart() -> bytes:
