@@ -14,7 +14,7 @@ up: $(VENV)/.all ## install, then start everything on this machine (PORT=8123: o
 	@exec scripts/up.sh $(BIN)/fleetpulse up $(if $(PORT),--port $(PORT))
 
 test: check ## everything that CI runs: the checks, then the tests with real services
-	$(STEP) "tests with real services" $(BIN)/pytest -q -p no:xdist -m integration --ignore=tests/faults
+	$(STEP) "tests with real services" $(BIN)/pytest -q -n 3 --dist loadfile -m integration --ignore=tests/faults
 	$(STEP) "the fault table, in short" $(BIN)/pytest -q -p no:xdist tests/faults
 
 check: $(VENV)/.test ## format, lint, types, imports, and the tests that need no service

@@ -124,9 +124,6 @@ PROMISES = {
     ),
     "lint-delivery": Promise(("uses: actions/checkout\n", "run: scripts/check_delivery.sh\n")),
     "unittests-gate": Promise(("uses: actions/checkout\n", "run: bash .ci/run\n")),
-    "unittests-delivery": Promise(
-        ("uses: actions/checkout\n", "run: make delivery\n", "run: make images\n")
-    ),
     "unittests-versions": Promise(
         (
             "uses: actions/checkout\n",
