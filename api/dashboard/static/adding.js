@@ -9,8 +9,8 @@ import * as rest from "./rest.js";
 
 const KINDS = [["raspberry", "Raspberry Pi"], ["pc", "PC with Linux"]];
 const HOW_TO = "Adding a device needs a key with the scope admin, or this machine's own browser.";
-const HERE_ONLY = "You see this page by an address that leads to this machine only. If the API listens there alone, as that of “fleetpulse up” does, " +
-  "start another, “FLEETPULSE_HOST=0.0.0.0 fleetpulse api --port 8001”, and give its address: this machine's, as others know it.";
+const HERE_ONLY = "This page's address leads to this machine only. An API that listens here alone, as that of “fleetpulse up” does, " +
+  "is reached by no other: start a second one with “FLEETPULSE_HOST=0.0.0.0 fleetpulse api --port 8001”, and give its address below.";
 const COPIED_MS = 2000;
 
 export function addingPage() {
@@ -19,7 +19,7 @@ export function addingPage() {
     element("section", { className: "device-top" },
       element("h1", {}, "Add a device"),
       element("p", { className: "about" }, "One line, run on the machine, installs the agent as a service, with a key of its own.")),
-    may("admin") ? joiningForm(card.show) : element("p", { className: "notice" }, HOW_TO),
+    ...(may("admin") ? [warning(), joiningForm(card.show)] : [element("p", { className: "notice" }, HOW_TO)]),
     card.node);
   return {
     node,
@@ -40,6 +40,10 @@ function ownAddress() {
   return isHere ? "" : location.origin;
 }
 
+function warning() {
+  return element("p", { className: "notice", hidden: ownAddress() !== "" }, HERE_ONLY);
+}
+
 function joiningForm(show) {
   const name = element("input", { type: "text", name: "device", required: true, maxLength: 64, autocomplete: "off", spellcheck: false, placeholder: "pi-attic" });
   const kind = element("select", { name: "kind" }, ...KINDS.map(([value, label]) => element("option", { value }, label)));
@@ -50,7 +54,7 @@ function joiningForm(show) {
     element("div", { className: "fields" },
       field("Name", name, "How it is called here: letters, digits and . _ -"),
       field("Machine", kind, "With systemd, as Debian, Ubuntu and Raspberry Pi OS have it. On a bare system run “sudo apt install python3-venv” first."),
-      field("Address of this API", address, ownAddress() ? "By which the machine finds it." : HERE_ONLY),
+      field("Address of this API", address, "By which the machine finds it: not 127.0.0.1."),
       field("Wheel", wheel, "A file on the machine, or an address: what “make wheel” makes in a clone. Empty: this version, from PyPI.")),
     element("div", { className: "buttons" }, element("button", { type: "submit", className: "apply" }, "Show the line")),
     says);
@@ -68,7 +72,7 @@ function joiningCard() {
   const line = element("code", { className: "install" });
   const copy = element("button", { type: "button", className: "deed" }, "Copy");
   const once = element("p", { className: "hint" });
-  const older = element("ul", { className: "hint" });
+  const older = element("div", {});
   const state = element("p", { role: "status" });
   const node = element("section", { className: "panel pairing", "aria-label": "Install line", hidden: true },
     title, line, copy, once, older, state);
@@ -90,7 +94,7 @@ function joiningCard() {
       setText(line, install);
       setText(once, `With a space before it, most shells keep it out of their history. It is shown once; “fleetpulse keys revoke ${keyId}” ends its key.`);
       older.replaceChildren(...others.map(({ key_id: other, created_at: at }) =>
-        element("li", {}, `${deviceId} has another key still, of ${moment(at, { seconds: false })}: “fleetpulse keys revoke ${other}” ends it.`)));
+        element("p", { className: "hint" }, `${deviceId} has another key still, of ${moment(at, { seconds: false })}: “fleetpulse keys revoke ${other}” ends it.`)));
       setText(state, "Waiting for its first reading …");
       title.focus();
     },
