@@ -55,7 +55,7 @@ class Question:
     ask: Callable[[], str]
 
 
-def settings() -> str:
+def every_setting() -> str:
     """That every process could start with what is set."""
     check_all()
     return "each that is set can be read"
@@ -169,7 +169,7 @@ def _nowhere(settings: AgentSettings) -> str:
 
 
 QUESTIONS: tuple[Question, ...] = (
-    Question(part="settings", variable="FLEETPULSE_DATA", extra="agent", ask=settings),
+    Question(part="settings", variable="FLEETPULSE_DATA", extra="agent", ask=every_setting),
     Question(part="broker", variable="KAFKA_BROKER_SETTINGS", extra="agent", ask=broker),
     Question(
         part="schema registry",
