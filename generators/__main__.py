@@ -96,6 +96,10 @@ def _run(words: list[str]) -> int:
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words = [_picked_by_device(), *words]
     known = KIND if words[0] in KIND else kinds()
+    if words[0] not in {*known, "-h", "--help"}:
+        raise SettingsError(
+            f"There is no {words[0]!r}; say {', '.join(known)}, or {', '.join(SERVICE_WORDS)}."
+        )
     arguments = _parser(known, known.get(words[0])).parse_args(words)
     kind: Kind = arguments.agent
     given = {name: getattr(arguments, name, None) for name in ("data", "topic", "device_id")}

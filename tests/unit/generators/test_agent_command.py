@@ -59,6 +59,16 @@ def test_device_picks_the_agent(
     assert runs.settings.interval_s == 2.0
 
 
+def test_a_word_that_is_none_is_answered_with_all_that_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert command.main(["instal", "pc"]) == 2
+
+    said = capsys.readouterr().err
+    assert said.startswith("fleetpulse agent: There is no 'instal'; say pc, raspberry, ")
+    assert said.endswith(", or install, uninstall, status.\n")
+
+
 def test_a_simulated_machine_has_a_name_of_its_own(runs: Runs) -> None:
     assert command.main(["simulated", "--kind", "pc"]) == 0
 
