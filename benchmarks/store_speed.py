@@ -73,6 +73,8 @@ def measure(url: str, *, batches: int, devices: int) -> None:
         seconds_of(lambda: store.readings.page(names[7], newest_first=True)) for _ in range(10)
     ]
     print(f"a page of 100 readings: {said(asked)}")
+    asked = [seconds_of(store.check) for _ in range(500)]  # as each transaction that writes does
+    print(f"asking for the version: median {statistics.median(asked) * 1_000_000:.0f} µs")
     store.close()
 
 
