@@ -20,6 +20,7 @@ docker run --detach --name tried --platform "$platform" --read-only --tmpfs /tmp
     --env KAFKA_BROKER_SETTINGS=127.0.0.1:9 \
     --env FLEETPULSE_NOTIFY=nobody=json://127.0.0.1:9 "$image" "${words[@]}"
 until [[ $(state Health.Status) == healthy ]]; do
+    [[ $(state Running) == true ]] || give_up "it ended with $(state ExitCode)"
     ((SECONDS < until_s)) || give_up "it did not become healthy"
     sleep "${PAUSE_S:-2}"
 done

@@ -236,9 +236,9 @@ PROMISES = {
             "aws-access-key-id: ${{ inputs.access-key }}\n"
             "aws-secret-access-key: ${{ inputs.secret-access-key }}\n",
             "ENVIRONMENT: ${{ inputs.environment }}\n",
-            "TF_WORKSPACE: fleetpulse-${{ inputs.environment }}\n",
+            "WORKSPACE: fleetpulse-${{ inputs.environment }}",
             "if [[ $TOKEN ]]; then",
-            '"$TF_CLOUD_ORGANIZATION" "$TF_WORKSPACE" >backend.tf\n',
+            '"$TF_CLOUD_ORGANIZATION" "$WORKSPACE" >backend.tf\n',
             "cp backend.tf.example backend.tf\n",
             '-backend-config="bucket=$BUCKET"',
             '-backend-config="key=fleetpulse/$ENVIRONMENT.tfstate"',

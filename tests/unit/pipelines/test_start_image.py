@@ -17,6 +17,7 @@ echo "$*" >>told
 case $1 in
     inspect)
         if [[ $3 == *ExitCode* ]]; then cat ends; exit; fi
+        if [[ $3 == *Running* ]]; then [[ -e dead ]] && echo false || echo true; exit; fi
         if [[ -s healthy ]]; then sed -i 1d healthy; echo starting; else echo healthy; fi ;;
     logs) echo "what it logged" ;;
 esac
@@ -61,7 +62,7 @@ def test_it_is_started_with_few_rights_on_its_platform_and_with_its_words(folder
     assert run.startswith("run --detach --name tried --platform linux/arm64 --read-only ")
     assert " --cap-drop ALL --security-opt no-new-privileges " in run
     assert run.endswith(" me/agent@sha256:c0ffee pc")
-    assert [told.split()[0] for told in rest] == [*["inspect"] * 4, "stop", "inspect", "rm"]
+    assert [told.split()[0] for told in rest] == [*["inspect"] * 7, "stop", "inspect", "rm"]
 
 
 def test_without_words_it_is_given_none(folder: Path) -> None:
@@ -75,6 +76,15 @@ def test_one_that_does_not_become_healthy_is_refused_with_its_log(folder: Path) 
 
     assert done.returncode == 1
     assert "on linux/arm64: it did not become healthy\nwhat it logged" in done.stderr
+
+
+def test_one_that_ends_at_once_is_not_waited_for(folder: Path) -> None:
+    (folder / "dead").touch()
+
+    done = started(folder, after=1000, ends=2)
+
+    assert done.returncode == 1
+    assert "it ended with 2\nwhat it logged" in done.stderr
 
 
 def test_one_that_ends_badly_is_refused_with_its_log(folder: Path) -> None:
