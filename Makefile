@@ -41,7 +41,8 @@ screenshots: $(VENV)/.test ## draw the README's pictures anew with headless Chro
 
 wheel: $(VENV)/.all ## build dist/fleetpulse-VERSION-py3-none-any.whl, for machines without a clone
 	@rm -rf build
-	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 315532800) \
+		$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 	@rm -rf build
 	@ls -t dist/*.whl | head -1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable
 from enum import StrEnum
@@ -12,10 +13,12 @@ from fleetpulse.errors import InvalidWish
 from fleetpulse.keys import Purpose, in_force, make_key, may, purpose_of
 from fleetpulse.notices import OURSELVES
 from fleetpulse.stores.protocols import ApiKey, Scope
-from fleetpulse.web_guard import is_loopback
+from fleetpulse.web_guard import is_every_address, is_loopback
 from fleetpulse.wire import is_identifier
 
 PLACE = "/opt/fleetpulse"  # where the service may see it
+_OF_AN_ADDRESS = re.compile(r"[^\s?#@\\]+")
+_NO_WHEEL = re.compile(r"[][*?\x00-\x1f\x7f]")
 
 
 class MachineKind(StrEnum):
@@ -57,8 +60,10 @@ def install_line(
     The key goes through a pipe, so that no list of processes shows it. The agent is of our own
     version: one that is newer than the consumer may say what that cannot read. Raises InvalidWish.
     """
-    if wheel is not None and not (wheel.strip() and wheel.isprintable()):
-        raise InvalidWish("A wheel is named by a file or an address, in one line.")
+    if wheel is not None:
+        wheel = wheel.strip()
+        if not wheel or _NO_WHEEL.search(wheel):
+            raise InvalidWish("A wheel is one file or one address, without * and [agent].")
     # A Pi's way to its pins (lgpio) comes with the system, not from pip.
     seeing = "--system-site-packages " if kind is MachineKind.RASPBERRY else ""
     package = shlex.quote(f"fleetpulse[agent]=={__version__}") if wheel is None else _asked(wheel)
@@ -85,16 +90,17 @@ def api_address(address: str) -> str:
     """The address, if other machines can find the API there. Raises InvalidWish."""
     try:
         parts = urlsplit(address)
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError:
-        host = None
-    is_host = host is not None and not is_loopback(host) and "@" not in address
+        host, port = None, None
     if (
-        not is_host
+        host is None
+        or is_loopback(host)
+        or is_every_address(host)
+        or port == 0
         or parts.scheme not in ("http", "https")
         or parts.path.strip("/")
-        or set("?#") & set(address)
-        or not address.isprintable()
+        or not _OF_AN_ADDRESS.fullmatch(address)
     ):
         raise InvalidWish(
             "Say by which address other machines find the API: https://HOST, or http://HOST:PORT,"

@@ -17,7 +17,8 @@ _OWN_SITES = frozenset({"same-origin", "none"})
 def is_loopback(host: str) -> bool:
     """Whether a name or address, without a port, can only mean this machine."""
     address = _address_of(host)
-    return host.lower() == "localhost" or (address is not None and address.is_loopback)
+    is_name = host.lower().removesuffix(".") == "localhost"
+    return is_name or (address is not None and address.is_loopback)
 
 
 def is_every_address(host: str) -> bool:

@@ -76,6 +76,7 @@ def uninstall(options: argparse.Namespace) -> int:
     """Stop the agent and remove what `install` wrote; with --purge, what waits in the spool too."""
     root: Path = options.root
     was_there = (root / UNIT_FILE).exists()
+    had_spool = any((root / folder).exists() for folder in STATE_FOLDERS)
     if root == SYSTEM:
         _need_rights("uninstall")
         if (root / UNIT_FILE).exists():
@@ -88,7 +89,8 @@ def uninstall(options: argparse.Namespace) -> int:
         for folder in STATE_FOLDERS:
             _remove(root / folder)
     if not was_there:
-        _say("The agent was not installed.")
+        purged = options.purge and had_spool
+        _say(f"The agent was not installed{'; its spool is removed' if purged else ''}.")
     elif options.purge:
         _say("The agent is removed, and its spool.")
     else:
@@ -108,7 +110,7 @@ def status(options: argparse.Namespace) -> int:
     """
     root: Path = options.root
     if not (root / UNIT_FILE).exists():
-        _say(f"The agent is not installed; `{_command('install')}` does that.")
+        _say(f"The agent is not installed; `{_command('install')} pc` (or raspberry) does that.")
         return 1
     state = service_status.running_state() if root == SYSTEM else None
     for line in service_status.lines(state, root):

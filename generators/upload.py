@@ -314,7 +314,8 @@ def _target(api: str) -> tuple[Connect, str]:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
-    if host is None or parts.scheme not in _CONNECTIONS or parts.username is not None:
+    is_plain = parts.username is None and re.search(r"\s", api) is None
+    if host is None or not is_plain or parts.scheme not in _CONNECTIONS:
         raise SettingsError(
             "FLEETPULSE_API must be an address such as https://HOST or http://HOST:PORT."
         )

@@ -158,8 +158,8 @@ def check_devices(readings: Sequence[Reading]) -> None:
     for index, reading in enumerate(readings):
         if not is_own(reading.device_id):
             raise Forbidden(
-                f"This key sends readings of the device {caller().device_id!r} only;"
-                f" number {index} is of another."
+                f"This key sends readings of the device {caller().device_id!r} only, and number"
+                f" {index} is of another; `fleetpulse devices add` makes one for it."
             )
 
 

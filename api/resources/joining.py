@@ -11,6 +11,7 @@ from api.bodies import body_as
 from api.documented import DEVICE_IN_PATH, WRITTEN, documented, with_models
 from api.fields import moment, optional, words
 from api.parts import now_ms, store
+from fleetpulse import __version__
 from fleetpulse.joining import MachineKind, api_address, device_key, install_line, other_keys
 
 JOINING = Model(
@@ -25,7 +26,7 @@ JOINING = Model(
         "wheel": optional(
             words(
                 "Install this file there, or from this address (this version, from PyPI)",
-                "./fleetpulse-0.1.0-py3-none-any.whl",
+                f"./fleetpulse-{__version__}-py3-none-any.whl",
             )
         ),
     },

@@ -38,8 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"Run this on {options.name}, with a space before it: most shells then keep it out of their"
         f" history. It is shown once; `fleetpulse keys revoke {key.key_id}` ends its key.\n"
     )
-    if options.kind is MachineKind.RASPBERRY:
-        sys.stderr.write("On a bare system run `sudo apt install python3-venv` before it.\n")
+    sys.stderr.write("On a bare system run `sudo apt install python3-venv` before it.\n")
     if options.wheel is None:
         sys.stderr.write(
             f"It installs fleetpulse {__version__} from PyPI; before that release, or to install"

@@ -20,10 +20,10 @@ from fleetpulse.cli import doctor_machine, doctor_questions
 from fleetpulse.cli.doctor_questions import NotSet, NotWell, Question
 from fleetpulse.cli.tables import table
 from fleetpulse.errors import FleetpulseError, SettingsError
+from fleetpulse.settings import PROCESS_SETTINGS, variables
 
 ANSWER_S = 5.0
-# A setting, or a command: what there is to look at.
-_NAMES_WHERE = re.compile(r"\b[A-Z]+_[A-Z_]+\b|`[^`]+`|--[a-z]")
+_SETTINGS = {variable.name for kind in PROCESS_SETTINGS for _, variable in variables(kind)}
 
 
 class State(StrEnum):
@@ -97,13 +97,18 @@ def finding_of(question: Question) -> Finding:
         said = str(problem)
     except (NotWell, FleetpulseError) as problem:
         said = str(problem)
-        if not _NAMES_WHERE.search(said):
+        if not _names_where(said):
             said += f" Check {question.variable}."
     except ModuleNotFoundError as problem:
         said = f"{problem.name} is not installed; run: pip install 'fleetpulse[{question.extra}]'"
     except Exception as problem:  # its text may hold an address with a password
         said = f"failed ({type(problem).__name__}); check {question.variable}."
     return Finding(question.part, State.NOT_OK, said)
+
+
+def _names_where(said: str) -> bool:
+    """Whether a sentence has what there is to look at: a setting, or a command."""
+    return "`" in said or not _SETTINGS.isdisjoint(re.findall(r"\w+", said))
 
 
 def _no_answer(question: Question) -> Finding:

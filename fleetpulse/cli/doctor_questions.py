@@ -31,6 +31,7 @@ from fleetpulse.settings import (
     check_all,
     load,
 )
+from fleetpulse.wire import is_identifier
 
 CLIENT_S = 4.0  # so that a client's own sentence comes before the doctor's patience ends
 _MOST_BYTES = 65_536
@@ -58,6 +59,9 @@ class Question:
 def every_setting() -> str:
     """That every process could start with what is set."""
     check_all()
+    device_id = load(AgentSettings).device_id
+    if device_id is not None and not is_identifier(device_id):
+        raise NotWell("FLEETPULSE_DEVICE_ID must be 1 to 64 of A-Z a-z 0-9 . _ -")
     return "each that is set can be read"
 
 
@@ -160,12 +164,19 @@ def ingest_api() -> str:
 
 def _nowhere(settings: AgentSettings) -> str:
     """Why no API is asked: whoever runs doctor may not have the settings of the service."""
-    if settings.bootstrap_servers is None and SERVICE_SETTINGS.exists():
+    if settings.bootstrap_servers is None and _is_there(SERVICE_SETTINGS):
         return (
             f"the agent of this machine has its settings in {SERVICE_SETTINGS}; to ask with them:"
             f" sudo sh -c 'set -a; . {SERVICE_SETTINGS}; {sys.executable} -m fleetpulse.cli doctor'"
         )
     return "an agent here publishes to Kafka"
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:  # of a folder that root alone may look into
+        return True
 
 
 QUESTIONS: tuple[Question, ...] = (

@@ -48,7 +48,7 @@ function joiningForm(show) {
   const name = element("input", { type: "text", name: "device", required: true, maxLength: 64, autocomplete: "off", spellcheck: false, placeholder: "pi-attic" });
   const kind = element("select", { name: "kind" }, ...KINDS.map(([value, label]) => element("option", { value }, label)));
   const address = element("input", { type: "text", inputMode: "url", name: "address", required: true, value: ownAddress(), autocomplete: "off", spellcheck: false, placeholder: `${location.protocol}//fleet.example.org` });
-  const wheel = element("input", { type: "text", name: "wheel", autocomplete: "off", spellcheck: false, placeholder: "./fleetpulse-0.1.0-py3-none-any.whl" });
+  const wheel = element("input", { type: "text", name: "wheel", autocomplete: "off", spellcheck: false, placeholder: "./fleetpulse-….whl" });
   const says = element("p", { className: "says is-failed", role: "status" });
   const form = element("form", { className: "person", noValidate: true },
     element("div", { className: "fields" },

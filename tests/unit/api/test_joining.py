@@ -58,7 +58,7 @@ def test_keys_that_the_device_has_still_are_named(client: FlaskClient) -> None:
         (PATH, {"address": "http://localhost:8000"}, "other machines find the API"),
         (PATH, {"address": "fleet.lan"}, "other machines find the API"),
         (PATH, {"address": ADDRESS, "kind": "toaster"}, "kind"),
-        (PATH, {"address": ADDRESS, "wheel": ""}, "A wheel is named by"),
+        (PATH, {"address": ADDRESS, "wheel": ""}, "A wheel is one file"),
         (PATH, {}, "address"),
         ("/api/v1/devices/$(reboot)/key", {"address": ADDRESS}, "A device's name must be"),
     ],

@@ -110,7 +110,7 @@ def test_the_line_is_one_that_install_understands(capsys: pytest.CaptureFixture[
     ("words", "package"),
     [
         ((), f"fleetpulse[agent]=={__version__}"),
-        (("--wheel", "./my wheel.whl"), "./my wheel.whl[agent]"),
+        (("--wheel", " ./my wheel.whl "), "./my wheel.whl[agent]"),
         (("--wheel", "~/my wheel.whl"), "HOME/my wheel.whl[agent]"),
         (
             ("--wheel", "https://lab.example.org/fleetpulse-0.1.0-py3-none-any.whl"),
@@ -164,8 +164,10 @@ def test_the_address_is_that_of_the_settings(
         (["add", "pi attic", "--address", API], "A device's name must be"),
         (["add", "fleetpulse", "--address", API], "choose another name"),
         (["add", "$(reboot)", "--address", API], "A device's name must be"),
-        (["add", "pi-attic", "--address", API, "--wheel", " "], "A wheel is named by"),
-        (["add", "pi-attic", "--address", API, "--wheel", "a\nb.whl"], "A wheel is named by"),
+        (["add", "pi-attic", "--address", API, "--wheel", " "], "A wheel is one file"),
+        (["add", "pi-attic", "--address", API, "--wheel", "a\nb.whl"], "A wheel is one file"),
+        (["add", "pi-attic", "--address", API, "--wheel", "dist/*.whl"], "A wheel is one file"),
+        (["add", "pi-attic", "--address", API, "--wheel", "a.whl[agent]"], "A wheel is one file"),
     ],
     ids=repr,
 )
@@ -190,6 +192,12 @@ def test_what_is_wrong_is_said_and_no_key_is_made(
         "http://h/add",
         "http://h/?x=1",
         "http://h#x",
+        "http://my host:8001",
+        " http://h",
+        "http://h:0",
+        "http://0.0.0.0:8001",
+        "http://[::]:8001",
+        "http://localhost.:8001",
     ],
 )
 def test_an_address_that_another_machine_cannot_use_is_refused(address: str) -> None:

@@ -42,7 +42,7 @@ def asked_of(name: str) -> Finding:
     [
         ("sqlite answers", State.OK, "sqlite answers"),
         (NotSet("none yet"), State.NOT_SET, "none yet"),
-        (NotWell("set A_NAME"), State.NOT_OK, "set A_NAME"),
+        (NotWell("set FLEETPULSE_STORE"), State.NOT_OK, "set FLEETPULSE_STORE"),
         (
             StoreAway("The store is away."),
             State.NOT_OK,
@@ -74,6 +74,10 @@ def test_an_error_that_nobody_thought_of_is_not_shown_as_it_may_hold_a_secret() 
         (NotWell("It asks to wait (503)."), "It asks to wait (503). Check FLEETPULSE_STORE."),
         (SettingsError("OTHER is no number."), "OTHER is no number."),
         (StoreError("Run `fleetpulse restore`."), "Run `fleetpulse restore`."),
+        (
+            NotWell("[SSL: WRONG_VERSION_NUMBER] wrong version number."),
+            "[SSL: WRONG_VERSION_NUMBER] wrong version number. Check FLEETPULSE_STORE.",
+        ),
     ],
     ids=str,
 )
@@ -203,6 +207,29 @@ def test_the_settings_of_the_service_are_pointed_to_where_no_others_are(
     assert found.state is State.NOT_SET
     assert f"set -a; . {file}; " in found.said
     assert with_broker.said == "an agent here publishes to Kafka"
+
+
+def test_a_device_id_with_which_no_agent_starts_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEETPULSE_DEVICE_ID", "a b")
+
+    found = asked_of("settings")
+
+    assert found.state is State.NOT_OK
+    assert found.said.startswith("FLEETPULSE_DEVICE_ID must be")
+
+
+def test_who_may_not_look_for_the_settings_of_the_service_is_pointed_to_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def forbidden(_: Path) -> bool:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "exists", forbidden)
+
+    found = asked_of("API for agents")
+
+    assert found.state is State.NOT_SET
+    assert "set -a" in found.said
 
 
 def test_a_wrong_setting_of_every_process_is_told_once_and_hides_nothing(

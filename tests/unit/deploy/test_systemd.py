@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from fleetpulse.cli import COMMANDS
 from fleetpulse.joining import PLACE
+from generators.service_settings import values_in
 from tests.services.missing import without
 from tests.source import ROOT
 
@@ -45,3 +47,20 @@ def test_systemd_finds_nothing_wrong_with_the_unit(part: str, tmp_path: Path) ->
 
     assert said(analyze, "verify", "--man=no", str(unit)) == ""
     said(analyze, "security", "--offline=true", f"--threshold={EXPOSURE}", str(unit))
+
+
+def test_a_shell_and_systemd_read_the_settings_of_the_page_alike(tmp_path: Path) -> None:
+    (written,) = re.findall(r"```text\n(.+?)\n *```", PAGE, re.DOTALL)
+    file = tmp_path / "fleetpulse.env"
+    file.write_text("\n".join(line.strip() for line in written.splitlines()))
+    expected = values_in(file.read_text())
+
+    tell = "import json, os; print(json.dumps(dict(os.environ)))"
+    found = json.loads(said("sh", "-c", f"set -a; . {file}; {sys.executable} -c '{tell}'"))
+
+    assert "&" in expected["FLEETPULSE_STORE"]
+    assert expected.items() <= found.items()
+
+
+def test_what_draws_has_a_place_for_what_it_keeps() -> None:
+    assert "MPLCONFIGDIR=%S/fleetpulse/matplotlib" in UNIT.read_text()

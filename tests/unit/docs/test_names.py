@@ -8,7 +8,7 @@ import pytest
 
 from api.access import NEEDS
 from bot.commands import COMMANDS
-from fleetpulse import cli
+from fleetpulse import __version__, cli
 from fleetpulse.metrics import METRIC
 from generators.service_unit import SERVICE
 from tests.shell_blocks import PAGES
@@ -144,3 +144,10 @@ def test_every_name_is_one_of_the_code(page: str) -> None:
 )
 def test_a_name_that_the_code_does_not_have_is_found(said: str, wrong: str) -> None:
     assert wrong in wrong_names(said)
+
+
+@each_page
+def test_a_wheel_that_is_named_is_of_this_version(page: str) -> None:
+    wheels = re.findall(r"fleetpulse-([\w.]+)-py3-none-any", (ROOT / page).read_text())
+
+    assert set(wheels) <= {__version__}

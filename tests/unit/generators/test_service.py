@@ -290,6 +290,17 @@ def test_uninstalling_what_is_not_there_changes_nothing_and_says_so(
     assert capsys.readouterr().out == "The agent was not installed.\n"
 
 
+def test_a_spool_that_was_left_is_removed_later_and_that_is_said(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / STATE_FOLDERS[1]).mkdir(parents=True)
+
+    assert main(["uninstall", "--root", str(root), "--purge"]) == 0
+
+    assert capsys.readouterr().out == "The agent was not installed; its spool is removed.\n"
+    assert not (root / STATE_FOLDERS[1]).exists()
+
+
 def test_uninstall_tells_what_stays(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     installed(root, "--kafka", "broker:9092")
     capsys.readouterr()

@@ -339,7 +339,16 @@ def test_a_server_that_is_away_is_an_answer_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "api", ["", "fleet.example.org", "ftp://x", "https://", "http://h:x", "https://me:pw@host"]
+    "api",
+    [
+        "",
+        "fleet.example.org",
+        "ftp://x",
+        "https://",
+        "http://h:x",
+        "https://me:pw@host",
+        "http://my host",
+    ],
 )
 def test_what_is_no_address_is_refused_without_repeating_it(api: str) -> None:
     with pytest.raises(SettingsError, match="FLEETPULSE_API must be an address") as refused:
