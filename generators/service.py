@@ -79,7 +79,7 @@ def uninstall(options: argparse.Namespace) -> int:
     had_spool = any((root / folder).exists() for folder in STATE_FOLDERS)
     if root == SYSTEM:
         _need_rights("uninstall")
-        if (root / UNIT_FILE).exists():
+        if was_there:
             _systemctl("disable", "--now", SERVICE)
     for file in (WANTED_FILE, UNIT_FILE, SETTINGS_FILE):
         _remove(root / file)

@@ -97,8 +97,13 @@ class Ingest(Resource):
         """
         query.asked()
         request.max_content_length = MOST_BYTES
-        documents = documents_in(request.get_data())
-        records = records_of(documents)
+        posted = posted_in(request.get_data())
+        if posted.device_id is not None and not is_own(posted.device_id):
+            raise Forbidden(
+                f"This key sends readings of the device {caller().device_id!r} only;"
+                " `fleetpulse devices add` makes one for another."
+            )
+        records = records_of([bytes(each) for each in posted.readings])
         if records:
             parts().publisher.publish(records)
         answer = pages.answer({"accepted": len(records)})
@@ -106,29 +111,20 @@ class Ingest(Resource):
         return answer
 
 
-def documents_in(body: bytes) -> list[bytes]:
-    """Each reading in a body, as it was written.
-
-    Raises BadRequest, RequestEntityTooLarge, and Forbidden when it names another device.
-    """
+def posted_in(body: bytes) -> Posted:
+    """What a body holds, a bare list too. Raises BadRequest or RequestEntityTooLarge."""
     try:
         posted = _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
         raise BadRequest(f"The body is no list of readings: {problem}.") from problem
-    if isinstance(posted, Posted):
-        raw = posted.readings
-        if posted.device_id is not None and not is_own(posted.device_id):
-            raise Forbidden(
-                f"This key sends readings of the device {caller().device_id!r} only;"
-                " `fleetpulse devices add` makes one for another."
-            )
-    else:
-        raw = posted
-    if len(raw) > MOST_READINGS:
+    if not isinstance(posted, Posted):
+        posted = Posted(posted)
+    if len(posted.readings) > MOST_READINGS:
         raise RequestEntityTooLarge(
-            f"{len(raw)} readings at once; send at most {MOST_READINGS}, and the others after that."
+            f"{len(posted.readings)} readings at once; send at most {MOST_READINGS}, and the others"
+            " after that."
         )
-    return [bytes(each) for each in raw]
+    return posted
 
 
 def records_of(documents: Sequence[bytes]) -> list[Record]:

@@ -66,7 +66,7 @@ def every_setting() -> str:
 
 
 def _settings(kind: type[Settings]) -> Settings:
-    """Those of a part. What is wrong with those of every process is told once, by `settings`."""
+    """Those of a part. What is wrong with those of all is told once, by `every_setting`."""
     of_all = {field.name: field.default for field in fields(DataSettings) if field.name != "data"}
     return load(kind, **of_all)
 

@@ -110,15 +110,13 @@ def _minutes(reading: StoredReading, event: AlertEvent) -> float:
     return (reading.measured_at - event.at) / 60_000
 
 
-def warm_up() -> threading.Thread:
-    """Load all that drawing needs, by drawing a picture for nobody, in the thread that is given.
+def warm_up() -> None:
+    """Load all that drawing needs, by drawing a picture for nobody in a thread of its own.
 
     It takes a second or two, which the end of the process waits for: a daemon that is ended inside
     the library's C++ takes the process with it (SIGABRT).
     """
-    thread = threading.Thread(target=example_chart, name="warm-up", daemon=False)
-    thread.start()
-    return thread
+    threading.Thread(target=example_chart, name="warm-up", daemon=False).start()
 
 
 def example_chart() -> bytes:

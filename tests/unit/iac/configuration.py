@@ -133,8 +133,7 @@ class Installation:
         """Each of what a resource with count makes."""
         body = named("resource", of_type)[name]
         return [
-            {key: each for key, each in self.value(body, count={"index": index}).items()}
-            for index in range(self.value(body["count"]))
+            self.value(body, count={"index": index}) for index in range(self.value(body["count"]))
         ]
 
     def every(self, of_type: str) -> Iterator[dict[str, Any]]:
